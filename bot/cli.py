@@ -9,11 +9,17 @@ that speak to the server have more: see `bot.terminal.errors.ExitCode`.
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from bot.commands.env_file import env_file_option
 from bot.commands.terminal import color_option
@@ -23,6 +29,9 @@ from core.errors import CountersignError, InvalidInput, StoreError
 _REFUSED: Final = 1
 _BAD_INPUT: Final = 2
 _STORE_FAILED: Final = 3
+_NO_OUTPUT: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EDQUOT)
+_INTERRUPTED: Final = 130
+"""How a shell reports a process that Ctrl-C ended."""
 
 _BUILT_IN: Final = (
     "access", "audit", "aws", "broker", "completion", "credentials", "devices", "doctor", "exec", "init", "ledgers",
@@ -57,13 +66,21 @@ class Commands(click.Group):
                 command = added.load()
         return command if isinstance(command, click.Command) else None
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401
+    ) -> click.Context:
+        """Read the options before the command; their errors end it as those of the command do."""
+        with _plain_errors():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
-        """Run the command; an error of `core.errors` becomes its line and its exit code."""
-        try:
+        """Run the command; an error becomes its line and its exit code."""
+        with _plain_errors():
             return super().invoke(ctx)
-        except CountersignError as error:
-            click.echo(f"countersign: {_describe(error)}", err=True)
-            ctx.exit(_exit_code(error))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -76,7 +93,62 @@ def countersign() -> None:
 
 def main() -> None:
     """The entry point of the installed command."""
+    _open_closed_streams()
     countersign()
+
+
+def _open_closed_streams() -> None:
+    # Were one of them closed, the next file that is opened, such as the store, would get its number.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, closefd=False))
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """What a person can act on: where it is, what is wrong, and what to do. Never a library's own words alone."""
+    try:
+        yield
+    except NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        _end(_with_help(error), _BAD_INPUT)
+    except CountersignError as error:
+        _end(_describe(error), _exit_code(error))
+    except BrokenPipeError:
+        # The reader of the output has read enough. click ends the command quietly.
+        raise
+    except OSError as error:
+        if error.filename is None and error.errno not in _NO_OUTPUT:
+            raise
+        reason = error.strerror or type(error).__name__
+        if error.filename is None:
+            _give_up_output()
+            _end(f"the output can't be written: {reason}. Check where it goes.", _BAD_INPUT)
+        _end(f"{error.filename!s:.200}: {reason}. Check the path and its mode.", _BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        _end("stopped; nothing more was done.", _INTERRUPTED)
+
+
+def _give_up_output() -> None:
+    # What is left in the buffer would fail once more when Python ends, with a message of its own.
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _end(line: str, exit_code: int) -> NoReturn:
+    click.echo(f"countersign: {line}", err=True)
+    raise click.exceptions.Exit(exit_code)
+
+
+def _with_help(error: click.UsageError) -> str:
+    # What click says of choices has several lines.
+    problem = " ".join(error.format_message().split())
+    if ". " in problem:
+        # It says what to do already.
+        return problem
+    command = error.ctx.command_path if error.ctx is not None else "countersign"
+    return f"{problem.rstrip('.')}. Run: {command} --help"
 
 
 def _describe(error: CountersignError) -> str:

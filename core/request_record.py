@@ -91,9 +91,14 @@ class RequestRecord(AccessRecord):
         return shortest(self.approvals, self.duration)
 
     @property
+    def is_unconfirmed(self) -> bool:
+        """True when the person whom somebody asked for never said that they want the access."""
+        return self.asked_by is not None and self.confirmed_at is None
+
+    @property
     def awaits_confirmation(self) -> bool:
         """True while the person whom somebody asked for has not said yet that they want the access."""
-        return self.status is RequestStatus.PENDING and self.asked_by is not None and self.confirmed_at is None
+        return self.status is RequestStatus.PENDING and self.is_unconfirmed
 
     @property
     def waits_since(self) -> datetime:

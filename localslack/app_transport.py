@@ -11,10 +11,11 @@ import hmac
 import http.client
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
+from localslack.open_posts import OpenPosts
 from localslack.records import Json
 
 PayloadKind: TypeAlias = Literal["slash_commands", "interactive", "events_api"]
@@ -62,6 +63,7 @@ class HttpAppTransport:
     url: str
     signing_secret: str
     timeout_seconds: float
+    open_posts: OpenPosts = field(default_factory=OpenPosts)
 
     def send(self, kind: PayloadKind, payload: Json, retry: tuple[int, str] | None = None) -> Reply:
         """Sign a payload and post it. The timestamp is the machine's, because the app compares it with that."""
@@ -78,9 +80,10 @@ class HttpAppTransport:
         began = time.monotonic()
         try:
             agent = {"User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)", "Accept": "application/json,*/*"}
-            connection.request("POST", parts.path or "/", body, {**agent, **headers})
-            response = connection.getresponse()
-            text = response.read().decode("utf-8", "replace")
+            with self.open_posts.of(connection):
+                connection.request("POST", parts.path or "/", body, {**agent, **headers})
+                response = connection.getresponse()
+                text = response.read().decode("utf-8", "replace")
             kind = (response.getheader("Content-Type") or "").split(";")[0]
             return Reply(response.status, text, kind, time.monotonic() - began)
         except TimeoutError:

@@ -77,15 +77,6 @@ class StringRule:
 
 
 @dataclass(frozen=True, slots=True)
-class AnyObjectRule:
-    """An object whose content isn't validated, such as rich text."""
-
-    def check(self, value: object, at: str, report: Report) -> None:  # noqa: D102  As the protocol says.
-        if not isinstance(value, dict):
-            report.add("must provide an object", at)
-
-
-@dataclass(frozen=True, slots=True)
 class TextRule:
     """A text object."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from localslack import limits
 from localslack.block_rules import (
-    AnyObjectRule,
     BlockRule,
     BooleanRule,
     IntegerRule,
@@ -20,6 +19,7 @@ from localslack.block_rules import (
     TypedRule,
 )
 from localslack.records import Json
+from localslack.rich_text_schema import RICH_TEXT
 
 _ID = StringRule(limits.ANY_ID)
 _DATE = StringRule(10, min_length=10)
@@ -231,7 +231,7 @@ BLOCKS = TypedRule(
             },
         ),
         "markdown": ObjectRule({"text": StringRule(limits.MARKDOWN_TEXT)}, _BLOCK),
-        "rich_text": ObjectRule({"elements": ListRule(AnyObjectRule(), 1000, min_items=0)}, _BLOCK),
+        "rich_text": RICH_TEXT,
         "section": ObjectRule(
             {},
             {

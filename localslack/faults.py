@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -87,7 +88,28 @@ class Stall:
         await released.wait()
 
 
-Fault: TypeAlias = Refuse | RateLimited | ServerError | HangUp | Stall
+@dataclass(slots=True, eq=False)
+class Delay:
+    """Holds each call for this long, then serves it; if `is_lost`, it drops the connection without carrying it out.
+
+    `end` lets those that are held go on at once.
+    """
+
+    seconds: float
+    is_lost: bool = False
+    _stall: Stall = field(default_factory=Stall)
+
+    def end(self) -> None:
+        """Hold nothing any more."""
+        self._stall.release()
+
+    async def wait(self) -> None:
+        """Wait for as long as it takes, without blocking a thread."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._stall.wait(), self.seconds)
+
+
+Fault: TypeAlias = Refuse | RateLimited | ServerError | HangUp | Stall | Delay
 
 
 @dataclass(slots=True)
@@ -104,7 +126,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._script: list[_Scripted] = []
-        self._stalls: list[Stall] = []
+        self._stalls: list[Stall | Delay] = []
 
     def next(
         self,
@@ -113,15 +135,24 @@ class Faults:
         *,
         times: int | None = 1,
         where: Callable[[Json], bool] | None = None,
+        is_first: bool = False,
     ) -> None:
         """Make the next call meet `fault`, or the next `times` calls; None means all calls until `clear`.
 
+        `is_first` puts it before those that are there.
         `method`, for example "chat.postMessage", and `where`, a check of the arguments, limit it to matching calls.
         """
         with self._lock:
-            self._script.append(_Scripted(fault, method, where, times))
-            if isinstance(fault, Stall):
+            self._script.insert(0 if is_first else len(self._script), _Scripted(fault, method, where, times))
+            if isinstance(fault, Stall | Delay):
                 self._stalls.append(fault)
+
+    def withdraw(self, fault: Fault) -> None:
+        """Remove this fault wherever it was scripted, and let the calls that it holds go on."""
+        with self._lock:
+            self._script = [each for each in self._script if each.fault is not fault]
+            self._stalls = [each for each in self._stalls if each is not fault]
+        _let_go(fault)
 
     def clear(self) -> None:
         """Remove all scripted faults. Stalled calls stay stalled."""
@@ -146,4 +177,11 @@ class Faults:
         with self._lock:
             stalls = list(self._stalls)
         for stall in stalls:
-            stall.release()
+            _let_go(stall)
+
+
+def _let_go(fault: Fault) -> None:
+    if isinstance(fault, Stall):
+        fault.release()
+    elif isinstance(fault, Delay):
+        fault.end()

@@ -68,3 +68,6 @@ PAGE = 1000
 
 # https://docs.slack.dev/reference/events/subteam_updated: "The users field is truncated at 500"
 USERS_IN_EVENT = 500
+RICH_TEXT = 4000
+"""Of one piece of rich text. Slack doesn't document one; a message has no room for more."""
+RICH_TEXT_ELEMENTS = 1000

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from localslack.api_request import ApiRequest, read_request
 from localslack.backend import Backend
 from localslack.chat_methods import read_content
-from localslack.faults import HangUp, RateLimited, Refuse, ServerError, Stall
+from localslack.faults import Delay, HangUp, RateLimited, Refuse, ServerError, Stall
 from localslack.interaction_tokens import ResponseUrl
 from localslack.journal import ApiCall
 from localslack.records import Json, SlackMessage
@@ -76,6 +76,9 @@ class ResponseUrls:
             return self._log(call, PlainTextResponse("rate_limited", 429, {"Retry-After": str(fault.retry_after)}))
         if isinstance(fault, Stall) and not fault.after_effect:
             await fault.wait()
+        if isinstance(fault, Delay):
+            await fault.wait()
+            fault = HangUp() if fault.is_lost else None
         is_refused = isinstance(fault, HangUp | ServerError) and not fault.after_effect
         answer = Response() if is_refused else self._answer(call, request.path_params["key"])
         if isinstance(fault, Stall) and fault.after_effect:

@@ -22,6 +22,7 @@ from localslack.faults import Faults
 from localslack.http_server import LoopbackServer
 from localslack.interactions import Interactions
 from localslack.journal import ApiCall, Listener
+from localslack.open_posts import OpenPosts
 from localslack.records import SlackMessage, View
 from localslack.response_urls import ResponseUrls
 from localslack.socket_mode import SocketMode
@@ -60,7 +61,11 @@ class LocalSlack:
         self.socket_mode = SocketMode(self.backend, timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._request_url: str | None = None
+<<<<<<< HEAD
         self._options_url: str | None = None
+=======
+        self._open_posts = OpenPosts()
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 
         interactions = Interactions(self.backend, self._transport, self._options_transport)
         self.run_command = interactions.run_command
@@ -135,6 +140,10 @@ class LocalSlack:
         """
         self._request_url, self._options_url = request_url, options_url
 
+    def cut_app(self) -> None:
+        """Drop the connections of all requests that the app hasn't answered yet, as if it had died."""
+        self._open_posts.cut()
+
     def post_raw(self, body: bytes, headers: dict[str, str]) -> Reply:
         """Post exactly these bytes to the app's URL, to try wrong, old and missing signatures; see `sign_body`."""
         return HttpAppTransport(self._request_url or "", self.signing_secret, self._timeout_seconds).post(body, headers)
@@ -146,7 +155,7 @@ class LocalSlack:
     def _transport(self) -> AppTransport:
         if self._request_url is None:
             return self.socket_mode
-        return HttpAppTransport(self._request_url, self.signing_secret, self._timeout_seconds)
+        return HttpAppTransport(self._request_url, self.signing_secret, self._timeout_seconds, self._open_posts)
 
     def _options_transport(self) -> AppTransport | None:
         if self._request_url is None:

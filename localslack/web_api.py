@@ -18,7 +18,7 @@ from localslack.api_request import ApiRequest, read_request
 from localslack.backend import Backend
 from localslack.chat_methods import CHAT_METHODS
 from localslack.directory_methods import DIRECTORY_METHODS
-from localslack.faults import Fault, RateLimited, Refuse, ServerError, Stall
+from localslack.faults import Delay, Fault, RateLimited, Refuse, ServerError, Stall
 from localslack.journal import ApiCall
 from localslack.rate_limits import FREE, TIER_1
 from localslack.records import Json
@@ -84,12 +84,18 @@ class WebApi:
             return self._log(call, JSONResponse({"ok": False, "error": fault.error}))
         if isinstance(fault, RateLimited):
             return self._log(call, _rate_limited(fault.retry_after))
+        if isinstance(fault, Delay):
+            await fault.wait()
+            return await self._drop(request, call) if fault.is_lost else self._log(call, self._answer(call))
         answer = self._answer(call) if fault.after_effect else None
         if isinstance(fault, ServerError):
             return self._log(call, Response("upstream connect error", fault.status))
         if isinstance(fault, Stall):
             await fault.wait()
             return self._log(call, answer or self._answer(call))
+        return await self._drop(request, call)
+
+    async def _drop(self, request: Request, call: ApiRequest) -> Response:
         self._log(call, None)
         await self.drop_connection(request)
         return Response()

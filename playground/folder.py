@@ -5,6 +5,7 @@ Invariant: only one playground uses it at a time. Its content survives a restart
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from datetime import timedelta
@@ -21,6 +22,8 @@ _STATE: Final = "playground.json"
 _LOCK: Final = "in-use.lock"
 _ONLY_OWNER: Final = 0o700
 _ONLY_OWNERS_FILE: Final = 0o600
+_LONG_AGO: Final = 1_700_000_000
+"""In seconds, as files have it."""
 
 
 class PlaygroundState(BaseModel):
@@ -59,6 +62,8 @@ class Folder:
             if self.is_new:
                 write_privately(path / ".gitignore", "*\n")
                 write_privately(self.policy, POLICY.read_text(encoding="utf-8"))
+                # It's complete. A fresh file would be watched for seconds before it is used: is it still being written?
+                os.utime(self.policy, (_LONG_AGO, _LONG_AGO))
                 self.save_state(PlaygroundState(began_at=SystemClock().now()))
         except OSError as error:
             problem = f"{path} can't be used: {error.strerror or error}"

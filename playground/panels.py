@@ -6,19 +6,29 @@ Invariant: every panel has a name that is in the address of its requests, and in
 from __future__ import annotations
 
 from core.audit.keyring import AuditKeyring
-from core.clock import Clock
 from core.stores.base import Stores
 from localslack.server import LocalSlack
+from playground.bot_process import BotProcess
+from playground.bots_clock import SkewedClock
+from playground.chaos import Chaos
 from playground.folder import Folder
 from playground.page_panels import PagePanels, publisher
 from playground.tamper import Tampering
 
 
 def open_panels(
-    folder: Folder, slack: LocalSlack, stores: Stores, keyring: AuditKeyring, clock: Clock, *, has_file: bool
+    folder: Folder,
+    slack: LocalSlack,
+    bot: BotProcess,
+    stores: Stores,
+    keyring: AuditKeyring,
+    clock: SkewedClock,
+    *,
+    has_file: bool,
 ) -> PagePanels:
     """The panels. With `has_file`, the records are in the folder's own file. Raises InvalidInput."""
     journal = slack.backend.journal
     file = folder.store_file if has_file else None
     tampering = Tampering(file, folder.originals, stores, keyring, clock, publisher(journal, "tamper"))
-    return PagePanels({"tamper": tampering}, tampering.keep_copies)
+    chaos = Chaos(slack, bot, clock, publisher(journal, "chaos"))
+    return PagePanels({"tamper": tampering, "chaos": chaos}, tampering.keep_copies)

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from ruamel.yaml import YAML
 
 from bot.slack.manifest import read_manifest
-from bot.wiring.ports import Background, Ports
+from bot.wiring.ports import Ports
 from core.audit.keyring import AuditKeyring
 from core.errors import InvalidInput, StoreMisconfigured
 from core.policy import PolicyFile
@@ -26,6 +26,8 @@ from core.stores.base import Stores
 from core.stores.opening import open_stores
 from localslack.server import LocalSlack
 from playground import history
+from playground.bot_process import BotProcess
+from playground.bots_clock import SkewedClock
 from playground.clock import ClockAhead
 from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
@@ -40,7 +42,7 @@ from playground.pretend_accounts import PretendClients, open_pretend_accounts
 from playground.pretend_aws import PretendAws
 from playground.pretend_trail import show_trail
 from playground.race_track import RaceTrack
-from playground.real_bot import PretendTargets, api_url_of, find_port, start_bot
+from playground.real_bot import PretendTargets, api_url_of, find_port
 from playground.snapshot import PageSnapshot
 from playground.stream import Stream
 from playground.terminal import Terminals
@@ -62,7 +64,7 @@ class Playground:
     stores: Stores
     clock: ClockAhead
     panels: PagePanels
-    sweeper: Background
+    bot: BotProcess
     move_clock: Callable[[timedelta], None]
     """Moves the clock, for this and later starts, and handles what becomes due."""
     _stack: ExitStack
@@ -89,18 +91,17 @@ def open_playground(
     """Start a playground in a folder, on its own SQLite file or on another store.
 
     With `has_history`, a new folder begins with a week of decisions; another store never gets them. Without a `port` it
-    uses PORT, or a free one if that is taken. Raises InvalidInput, InvalidPolicy or StoreError, and then leaves nothing
-    running.
+    uses PORT, or a free one. Raises InvalidInput, InvalidPolicy or StoreError, and then leaves nothing running.
     """
     with ExitStack() as stack:
         begins_earlier = has_history and folder.is_new and store is None
         ground = _open_ground(stack, folder, store, -history.LENGTH if begins_earlier else None)
-        clock, stores = ground.clock, ground.stores
+        clock = ground.clock
 
         def move_clock(step: timedelta) -> None:
             clock.advance(step)
             folder.save_state(ground.state.model_copy(update={"clock_ahead": clock.ahead}))
-            sweeper.sweep()
+            bot.sweep()
 
         page = PlaygroundPage(move_clock)
         slack = _open_workspace(stack, ground, page, port)
@@ -108,7 +109,8 @@ def open_playground(
         cloud, clients = _open_accounts(folder, slack, clock)
         stack.callback(cloud.stop)
         terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
-        parts = _open_parts(ground, slack, aws, cloud, terminals)
+        bot = _open_bot(ground, slack, PretendTargets(aws, clients))
+        parts = _open_parts(ground, slack, aws, cloud, terminals, bot)
         stack.callback(parts.track.stop)
         page.connect(parts)
 
@@ -116,13 +118,13 @@ def open_playground(
             if begins_earlier:
                 history.live_a_week(ports, slack.workspace, clock)
 
-        targets, policy, api_port = PretendTargets(aws, clients), PolicyFile(folder.policy), ground.state.api_port
-        sweeper = start_bot(stack, slack, targets, stores, policy, clock, api_port=api_port, prepare=prepare)
-        terminals.use({"COUNTERSIGN_SERVER": api_url_of(api_port), **cloud.environment})
+        stack.callback(bot.stop)
+        bot.start(prepare)
+        terminals.use({"COUNTERSIGN_SERVER": api_url_of(ground.state.api_port), **cloud.environment})
         stack.callback(terminals.stop)
         stack.callback(parts.stream.close)
-        closing = stack.pop_all()
-        return Playground(slack, aws, cloud, terminals, stores, clock, parts.panels, sweeper, move_clock, closing)
+        closing, panels = stack.pop_all(), parts.panels
+        return Playground(slack, aws, cloud, terminals, ground.stores, clock, panels, bot, move_clock, closing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class _Ground:
     manifest: dict[str, Any]
     keyring: AuditKeyring
     clock: ClockAhead
+    bots_clock: SkewedClock
     stores: Stores
 
 
@@ -142,11 +145,12 @@ def _open_ground(stack: ExitStack, folder: Folder, store: str | None, ahead: tim
     state, manifest = _load_state(folder), load_manifest()
     clock = ClockAhead(state.clock_ahead if ahead is None else ahead)
     keyring = AuditKeyring.from_text(state.audit_key)
-    stores = _open_stores(folder, store, keyring, clock)
+    bots_clock = SkewedClock(clock)
+    stores = _open_stores(folder, store, keyring, bots_clock)
     stack.callback(stores.close)
     # A missing table is reported now, not when somebody presses a button.
     stores.requests.list_by_status(RequestStatus.PENDING, limit=1)
-    return _Ground(folder, store, state, manifest, keyring, clock, stores)
+    return _Ground(folder, store, state, manifest, keyring, clock, bots_clock, stores)
 
 
 def _open_workspace(stack: ExitStack, ground: _Ground, page: PlaygroundPage, port: int | None) -> LocalSlack:
@@ -160,13 +164,20 @@ def _open_workspace(stack: ExitStack, ground: _Ground, page: PlaygroundPage, por
     return slack
 
 
+def _open_bot(ground: _Ground, slack: LocalSlack, targets: PretendTargets) -> BotProcess:
+    policy = ground.folder.policy
+    return BotProcess(
+        slack, targets, ground.stores, lambda: PolicyFile(policy), ground.bots_clock, ground.state.api_port
+    )
+
+
 def _open_parts(
-    ground: _Ground, slack: LocalSlack, aws: DemoTarget, cloud: PretendAws, terminals: Terminals
+    ground: _Ground, slack: LocalSlack, aws: DemoTarget, cloud: PretendAws, terminals: Terminals, bot: BotProcess
 ) -> PageParts:
     """What the page works on, with the stream of everything that it shows."""
     journal, state = slack.backend.journal, ground.state
     panels = open_panels(
-        ground.folder, slack, ground.stores, ground.keyring, ground.clock, has_file=ground.store is None
+        ground.folder, slack, bot, ground.stores, ground.keyring, ground.bots_clock, has_file=ground.store is None
     )
     owners, store = ModalOwners(journal), ground.store or "sqlite"
     snapshots = PageSnapshot(
@@ -185,7 +196,7 @@ def _load_state(folder: Folder) -> PlaygroundState:
     return found
 
 
-def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock: ClockAhead) -> Stores:
+def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock: SkewedClock) -> Stores:
     try:
         return open_stores(store or folder.store_url, keyring=keyring, clock=clock)
     except StoreMisconfigured as error:

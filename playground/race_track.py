@@ -110,7 +110,9 @@ class RaceTrack:
         slack = LocalSlack(manifest=self._manifest)
         stack.callback(slack.stop)
         populate(slack.workspace)
-        start_bot(stack, slack, None, stores, parse_policy(_POLICY, "the races' policy"), clock, api_port=find_port(0))
+        policy = parse_policy(_POLICY, "the races' policy")
+        bot = start_bot(slack, None, stores, policy, clock, api_port=find_port(0))
+        stack.callback(bot.lifecycle.stop)
         pressers = stack.enter_context(ThreadPoolExecutor(len(APPROVERS), thread_name_prefix="race"))
         races, began = _Races(slack, stores, pressers), time.monotonic()
         for number in range(1, count + 1):

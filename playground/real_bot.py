@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
+from bot.observability.clock_check import ComparedClock
 from bot.settings.addresses import Address
 from bot.settings.api import ApiSettings
 from bot.slack.client import open_client
 from bot.transport.http import HttpTransport
-from bot.wiring.instance import API_TIMEOUT_SECONDS, wire
-from bot.wiring.ports import Background, OverHttp, Ports
+from bot.wiring.instance import API_TIMEOUT_SECONDS, BuildBackground, Instance, build_sweeper, wire
+from bot.wiring.ports import OverHttp, Ports
 from core.clock import Clock
 from core.errors import InvalidInput
 from core.policy import PolicySource
@@ -44,7 +45,6 @@ class PretendTargets:
 
 
 def start_bot(
-    stack: ExitStack,
     slack: LocalSlack,
     aws: PretendTargets | None,
     stores: Stores,
@@ -53,12 +53,14 @@ def start_bot(
     *,
     api_port: int,
     prepare: Callable[[Ports], None] | None = None,
-) -> Background:
-    """Start the bot and let Slack know of it; `stack` stops it. Gives its background work, which is running.
+    build_background: BuildBackground = build_sweeper,
+) -> Instance:
+    """Start the bot and let Slack know of it. Stop its lifecycle when it's done.
 
     Without `aws`, the policy must name no target. `prepare` is called before anything is built between the ports.
     """
-    client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS)
+    compared = clock if isinstance(clock, ComparedClock) else None
+    client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS, compared_clock=compared)
     transport = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT)
     ports = Ports(stores, policy, clock, client)
     if aws is not None:
@@ -66,12 +68,11 @@ def start_bot(
         ports = replace(ports, targets=partial(open_demo_targets, aws.demo), aws_clients=lambda: clients)
     if prepare is not None:
         prepare(ports)
-    instance = wire(ports, transport, api=_api_on(api_port))
-    stack.callback(instance.lifecycle.stop)
+    instance = wire(ports, transport, build_background=build_background, api=_api_on(api_port))
     instance.lifecycle.start()
     if isinstance(instance.transport, HttpTransport):
         slack.use_http(instance.transport.url, options_url=instance.transport.url)
-    return instance.background
+    return instance
 
 
 def find_port(wanted: int) -> int:

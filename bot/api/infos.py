@@ -18,6 +18,7 @@ from bot.api.models import (
     DeviceInfo,
     EarlyEndInfo,
     PersonInfo,
+    QuestionInfo,
     RequestInfo,
     RightInfo,
     SessionInfo,
@@ -79,15 +80,17 @@ def describe_request(
         profile=request.profile,
         status=status,
         requester=request.requester,
+        asked_by=request.asked_by,
+        asked_by_name=_name_of(request.asked_by, find_name),
+        awaits_confirmation=is_pending and request.awaits_confirmation,
+        bundle=request.bundle,
         service=request.service,
         device=request.device,
         justification=request.justification,
         duration_seconds=int(request.duration.total_seconds()),
+        granted_seconds=int(request.granted_duration.total_seconds()) if request.access_ends_at is not None else None,
         required_approvals=request.quorum,
-        approvals=tuple(
-            ApprovalInfo(approver=describe_person(each.approver, find_name), at=each.at, comment=each.comment)
-            for each in request.counting_approvals
-        ),
+        approvals=_describe_votes(request, find_name),
         approvers=tuple(describe_person(each, find_name) for each in approvers) if is_pending else (),
         created_at=request.created_at,
         expires_at=request.expires_at,
@@ -98,6 +101,7 @@ def describe_request(
         access_ends_at=request.access_ends_at,
         replaced_by=request.replaced_by,
         access=describe_access(access, find_name, request.service) if access is not None else None,
+        questions=_describe_questions(request, find_name),
     )
 
 
@@ -171,6 +175,32 @@ def describe_credentials(issued: IssuedCredentials) -> CredentialsInfo:
             source_identity=session.source_identity,
             issue_count=session.issue_count,
         ),
+    )
+
+
+def _describe_votes(request: Request, find_name: FindName) -> tuple[ApprovalInfo, ...]:
+    return tuple(
+        ApprovalInfo(
+            approver=describe_person(each.approver, find_name),
+            at=each.at,
+            comment=each.comment,
+            duration_seconds=int(each.duration.total_seconds()) if each.duration is not None else None,
+        )
+        for each in request.counting_approvals
+    )
+
+
+def _describe_questions(request: Request, find_name: FindName) -> tuple[QuestionInfo, ...]:
+    return tuple(
+        QuestionInfo(
+            number=each.number,
+            asker=describe_person(each.asker, find_name),
+            at=each.at,
+            text=each.text,
+            answer=each.answer,
+            answered_at=each.answered_at,
+        )
+        for each in request.questions
     )
 
 

@@ -145,6 +145,7 @@ class ApprovalInfo(ResponseBody):
     approver: PersonInfo
     at: Moment
     comment: str | None = None
+    duration_seconds: int | None = Field(default=None, description="If it gives less time than was asked for.")
 
 
 class RightInfo(ResponseBody):
@@ -193,6 +194,17 @@ class AccessInfo(ResponseBody):
     rights: tuple[RightInfo, ...] = ()
 
 
+class QuestionInfo(ResponseBody):
+    """What somebody who may decide asked the requester, and the answer, if there is one."""
+
+    number: int
+    asker: PersonInfo
+    at: Moment
+    text: str
+    answer: str | None = None
+    answered_at: Moment | None = None
+
+
 class RequestInfo(ResponseBody):
     """A request. `access` is absent until it is approved, and for a profile whose approval opens nothing.
 
@@ -204,10 +216,19 @@ class RequestInfo(ResponseBody):
     profile: str
     status: RequestStatus
     requester: str
+    asked_by: str | None = Field(default=None, description="Who asked for it, on behalf of the requester.")
+    asked_by_name: str | None = None
+    awaits_confirmation: bool = Field(
+        default=False, description="Somebody asked on behalf of the requester, who has not confirmed it yet."
+    )
+    bundle: str | None = Field(default=None, description="The same for requests that were made in one form.")
     service: str | None = None
     device: str | None = None
     justification: str
     duration_seconds: int
+    granted_seconds: int | None = Field(
+        default=None, description="How long the access is; the shortest approval counts. Absent until it is approved."
+    )
     required_approvals: int
     approvals: tuple[ApprovalInfo, ...] = ()
     approvers: tuple[PersonInfo, ...] = Field(default=(), description="Who may approve it, while it is pending.")
@@ -220,6 +241,7 @@ class RequestInfo(ResponseBody):
     access_ends_at: Moment | None = None
     replaced_by: str | None = None
     access: AccessInfo | None = None
+    questions: tuple[QuestionInfo, ...] = ()
 
 
 class RequestList(ResponseBody):

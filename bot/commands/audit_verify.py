@@ -18,7 +18,7 @@ import click
 
 from bot.commands.opening import opened, store_option
 from bot.commands.progress_line import ProgressLine
-from bot.commands.terminal import count_of, read_moment
+from bot.commands.terminal import Ink, color_option, count_of, json_option, read_moment, write_json
 from bot.settings import read_settings
 from core.audit.checkpoint import find_checkpoint_before, find_last_checkpoint
 from core.audit.comparison import PinnedCheckpoint, check_pinned, compare_with_export
@@ -48,26 +48,35 @@ _NUMBER: Final = re.compile(r"[0-9]{1,12}")
 @click.option("--against", metavar="FILE", help="An earlier export, whose entries must all be there.")
 @click.option("--public-key", metavar="FILE", help="Verify the signatures with this key, without the secret one.")
 @click.option("--quiet", is_flag=True, help="Print findings only, and no progress.")
+@json_option
+@color_option
 def verify(
     store: str | None, since: str | None, pinned: tuple[str, ...], against: str | None, public_key: str | None,
-    *, quiet: bool,
+    *, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Check the records and the audit trail for tampering.
 
     --checkpoint also takes a file with what a webhook or SNS received.
     """
-    settings, tally, found = read_settings(store=store), Tally(), 0
+    settings, tally, ink = read_settings(store=store), Tally(), Ink.of_stdout()
+    found: list[Finding] = []
     keyring = _with_public_key(settings.keyring, public_key)
     known = [_read_pinned(text) for text in pinned]
     with opened(settings, keyring) as stores, ProgressLine(is_wanted=not quiet) as progress:
         run = TrailVerification.prepare(stores, keyring, SystemClock().now(), tally, showing(stores, progress))
         for finding in _verify(run, since, known, against):
-            found += 1
-            progress.clear()
-            click.echo(f"{finding.chain}: {finding.kind}: {finding.text}")
+            found.append(finding)
+            if not as_json:
+                progress.clear()
+                ink.say(ink.paint(f"{finding.chain}: {finding.kind}: {finding.text}", "bad"))
         last = None if found else find_last_checkpoint(stores.audit, keyring)[1]
-    for line in () if quiet else _summarise(tally, found, keyring, last[0] if last is not None else None):
-        click.echo(line)
+    sealed = last[0] if last is not None else None
+    if as_json:
+        write_json(_as_json(tally, found, keyring, sealed))
+    else:
+        outcome, *more = _summarise(tally, len(found), keyring, sealed)
+        for line in () if quiet else (ink.paint(outcome, "bad" if found else "good"), *more):
+            ink.say(line)
     if found:
         click.get_current_context().exit(_FOUND)
 
@@ -115,6 +124,20 @@ def _summarise(tally: Tally, found: int, keyring: AuditKeyring, last: AuditEntry
         yield _UNKEYED
 
 
+def _as_json(tally: Tally, found: list[Finding], keyring: AuditKeyring, last: AuditEntry | None) -> dict[str, object]:
+    return {
+        "findings": [{"chain": each.chain, "kind": each.kind, "text": each.text} for each in found],
+        "records": tally.records,
+        "entries": tally.entries,
+        "grants": tally.grants,
+        "checkpoints": tally.checkpoints,
+        "entries_not_covered": tally.uncovered,
+        "entries_not_signed": tally.unsigned,
+        "last_checkpoint": f"{last.seq}:{last.digest}" if last is not None else None,
+        "detects_forgery": keyring.is_keyed or keyring.signature_check is not None,
+    }
+
+
 def _find_start(stores: Stores, keyring: AuditKeyring, since: str) -> AuditEntry:
     audit = stores.audit
     if since == "last":
@@ -137,7 +160,8 @@ def _read_pinned(text: str) -> PinnedCheckpoint:
     path = Path(text)
     if ":" in text[:20] or not path.is_file():
         return PinnedCheckpoint.from_text(text)
-    return PinnedCheckpoint.from_text(path.read_text(encoding="utf-8", errors="replace"))
+    with _open(text) as file:
+        return PinnedCheckpoint.from_text(file.read())
 
 
 def _with_public_key(keyring: AuditKeyring, path: str | None) -> AuditKeyring:

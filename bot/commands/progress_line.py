@@ -6,6 +6,7 @@ script reads never has it.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Final, Self
@@ -20,7 +21,7 @@ class ProgressLine:
     """Shows the last text that it was given; elsewhere than on a terminal, nothing. Use it as a context manager."""
 
     def __init__(self, *, is_wanted: bool = True) -> None:
-        self._is_shown = is_wanted and sys.stderr.isatty()
+        self._is_shown = is_wanted and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._next = time.monotonic()
 
     def __enter__(self) -> Self:

@@ -26,10 +26,15 @@ def describe_request(request: RequestInfo, now: datetime) -> Iterator[str]:
     duration = format_duration(timedelta(seconds=request.duration_seconds))
     whose = f" by {one_line(request.service)}" if request.service else ""
     yield f"request {one_line(request.id)}{whose}: {one_line(request.profile)} for {duration}"
-    yield f"  asked {local_time(request.created_at, now)}: {one_line(request.justification)}"
+    asker = f" by {one_line(request.asked_by_name or request.asked_by)}" if request.asked_by else ""
+    yield f"  asked {local_time(request.created_at, now)}{asker}: {one_line(request.justification)}"
+    for question in request.questions:
+        yield f"  {name_of(question.asker)} asks: {one_line(question.text)}"
+        yield f"  answer: {one_line(question.answer)}" if question.answer else "  not answered yet; answer it in Slack"
     for vote in request.approvals:
         comment = f": {one_line(vote.comment)}" if vote.comment else ""
-        yield f"  approved by {name_of(vote.approver)} at {local_time(vote.at, now)}{comment}"
+        less = f" for {_length(vote.duration_seconds)}" if vote.duration_seconds is not None else ""
+        yield f"  approved by {name_of(vote.approver)} at {local_time(vote.at, now)}{less}{comment}"
     yield from (f"  {line}" for line in describe_outcome(request, now))
 
 
@@ -42,7 +47,7 @@ def describe_outcome(request: RequestInfo, now: datetime) -> Iterator[str]:
         case Outcome.WAITING:
             yield from _describe_waiting(request, now)
         case Outcome.GRANTED:
-            yield f"Granted{by}{why}"
+            yield f"Granted{_less(request)}{by}{why}"
             yield _describe_open(request, now)
         case Outcome.DENIED:
             yield f"Denied{by}{why}"
@@ -93,9 +98,22 @@ def _describe_waiting(request: RequestInfo, now: datetime) -> Iterator[str]:
     if request.access is not None or request.decided_by is not None:
         yield f"Approved; access to {one_line(request.profile)} is opening."
         return
+    if request.awaits_confirmation:
+        until = local_time(request.expires_at, now)
+        yield f"Waiting for you to confirm in Slack that you want it, until {until}. Nobody can approve it before."
+        return
     who = names_of(request.approvers)
     need = f"; {request.required_approvals} approvals needed" if request.required_approvals > 1 else ""
     yield f"Waiting for approval{f' by {who}' if who else ''}{need}, until {local_time(request.expires_at, now)}."
+
+
+def _less(request: RequestInfo) -> str:
+    given = request.granted_seconds
+    return f" for {_length(given)}" if given is not None and given < request.duration_seconds else ""
+
+
+def _length(seconds: int) -> str:
+    return format_duration(timedelta(seconds=seconds))
 
 
 def _describe_open(request: RequestInfo, now: datetime) -> str:

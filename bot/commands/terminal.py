@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal, TextIO
+from typing import Literal, Protocol
 
 import click
 
@@ -35,7 +35,15 @@ color_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output, for scripts.")
 
 
-def has_color(stream: TextIO) -> bool:
+class Stream(Protocol):
+    """What is asked of an output."""
+
+    def isatty(self) -> bool:
+        """Whether somebody looks at it."""
+        ...
+
+
+def has_color(stream: Stream) -> bool:
     """Whether colours are wanted there: --color or --no-color, else NO_COLOR, else FORCE_COLOR, else on a terminal.
 
     https://no-color.org and https://force-color.org: a variable that is set and not empty counts.

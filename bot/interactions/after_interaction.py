@@ -25,7 +25,7 @@ class AfterInteraction:
 
     nudge: Callable[[], None]
     refresh: Callable[[str, MessageRef | None], None]
-    draw_home: Callable[[str, Message], None]
+    draw_home: Callable[[Interaction, Message], None]
     lanes: Lanes
 
     def committed(self) -> None:
@@ -38,6 +38,6 @@ class AfterInteraction:
         key = f"{record} {clicked.channel} {clicked.ts}" if clicked is not None else record
         self.lanes.submit(Lane.CARD, interaction.user_id, lambda: self.refresh(record, clicked), key=key)
 
-    def acted_at_home(self, user_id: str, message: Message) -> None:
+    def acted_at_home(self, interaction: Interaction, message: Message) -> None:
         """Draw the Home tab with the outcome."""
-        self.draw_home(user_id, message)
+        self.draw_home(interaction, message)

@@ -17,24 +17,17 @@ from bot.interactions.commands.breakglass import BreakGlassCommand, CloseEvent, 
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.declaring import Declaring
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
+<<<<<<< HEAD
 from bot.interactions.responder import FormToOpen, Responder
 from bot.interactions.timeline_queries import TimelineQueries
+=======
+from bot.interactions.responder import Responder, note_store_error
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 from bot.observability.logs import about
 from bot.slack.app_surface import BREAK_GLASS
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, Message
-from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
-from bot.views.break_glass.follow_up_forms import (
-    CLOSE_CALLBACK,
-    CLOSE_FIELDS,
-    REVIEW_CALLBACK,
-    REVIEW_FIELDS,
-    close_form,
-    read_close_form,
-    read_review_form,
-    review_form,
-)
 from bot.views.break_glass.form import (
     CALLBACK,
     BegunBreakGlass,
@@ -49,21 +42,27 @@ from bot.views.break_glass.replies import (
     NOT_DECLARED_YET,
     closed,
     refuse_other_requester,
+<<<<<<< HEAD
     review_recorded,
+=======
+    without_store,
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 )
 from bot.views.help import break_glass_help
 from bot.views.home import BREAK
 from bot.views.pagination import one_of, read_page_button
+<<<<<<< HEAD
 from bot.views.replies import FORM_NOT_YET
+=======
+from bot.views.replies import reply
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 from bot.views.request.card import DECLARE_INSTEAD
-from bot.views.timeline import timeline
-from core.actor import Actor, ChannelId, UserId, check_channel_id, check_user_id
+from core.actor import Actor, ChannelId, check_channel_id
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import CountersignError, InvalidInput, StoreError
 from core.policy import PolicySource
 from core.request import Request, RequestId
 from core.services import BreakGlassService
-from core.services.previews import Previews
 from core.stores.base import Stores
 
 
@@ -78,6 +77,7 @@ class BreakGlassInteractions:
         policy: PolicySource,
         lists: BreakGlassQueries,
         directory: SlackDirectory,
+<<<<<<< HEAD
         timelines: TimelineQueries,
         declaring: Declaring,
         closes: CloseLines,
@@ -87,6 +87,9 @@ class BreakGlassInteractions:
         self._closes = closes
         self._previews = previews
         self._timelines = timelines
+=======
+    ) -> None:
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
         self._responder = responder
         self._service = service
         self._stores = stores
@@ -100,11 +103,6 @@ class BreakGlassInteractions:
         app.action(BREAK)(self.on_break)
         app.action(DECLARE_INSTEAD)(self.on_instead)
         app.view(CALLBACK)(self.on_form)
-        app.action(CLOSE)(self.on_close)
-        app.view(CLOSE_CALLBACK)(self.on_close_form)
-        app.action(REVIEW)(self.on_review)
-        app.view(REVIEW_CALLBACK)(self.on_review_form)
-        app.action(TIMELINE)(self.on_timeline)
         app.action(OLDER)(self.on_page)
         app.action(NEWER)(self.on_page)
 
@@ -147,60 +145,6 @@ class BreakGlassInteractions:
             return self._declaring.declare(person, declaration, origin, interaction.view_id, code)
 
         self._responder.respond_to_view(ack, interaction, declare, fields_of(view), not_yet=NOT_DECLARED_YET)
-
-    def on_close(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Close was clicked: show the event, and ask how it ended, or answer why this person can't close it."""
-        interaction = read_interaction(body, context, is_emergency=True)
-
-        def show() -> FormToOpen:
-            with about(_chain(event_id := _event_of(action))):
-                return FormToOpen(close_form(self._previews.to_close(event_id, *self._presser(interaction))))
-
-        self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
-
-    def on_close_form(self, ack: Ack, body: Payload, context: Payload) -> None:
-        """The close form was submitted."""
-        interaction = read_interaction(body, context, is_emergency=True)
-
-        def close() -> Message:
-            event_id, reason = read_close_form(get_dict(body, "view"))
-            with about(_chain(event_id)):
-                return closed(self._service.close(event_id, self._actor(interaction), reason))
-
-        self._responder.respond_to_view(ack, interaction, close, CLOSE_FIELDS, closes=True)
-
-    def on_review(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Review was clicked: show the event, and ask what was found, or answer why this person can't review it."""
-        interaction = read_interaction(body, context)
-
-        def show() -> FormToOpen:
-            with about(_chain(event_id := _event_of(action))):
-                return FormToOpen(self._review_form(interaction, event_id))
-
-        self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
-
-    def on_review_form(self, ack: Ack, body: Payload, context: Payload) -> None:
-        """The review form was submitted."""
-        interaction = read_interaction(body, context)
-
-        def review() -> Message:
-            event_id, found = read_review_form(get_dict(body, "view"))
-            with about(_chain(event_id)):
-                event = self._service.review(
-                    event_id, self._actor(interaction), found.verdict, found.notes, found.follow_up
-                )
-                return review_recorded(event)
-
-        self._responder.respond_to_view(ack, interaction, review, REVIEW_FIELDS, closes=True)
-
-    def on_timeline(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Timeline was clicked."""
-        interaction = read_interaction(body, context)
-
-        def show() -> Message:
-            return timeline(self._timelines.of_event(_event_of(action), self._actor(interaction)))
-
-        self._responder.show(ack, interaction, show)
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """More or Back was clicked under a list."""
@@ -249,17 +193,6 @@ class BreakGlassInteractions:
         if replaced is not None and replaced.requester != person.id:
             refuse_other_requester()
         return self._lists.form(person, Origin(instead_of=request_id), replaced=replaced)
-
-    def _review_form(self, interaction: Interaction, event_id: EventId) -> Block:
-        event = self._previews.to_review(event_id, *self._presser(interaction))
-        with suppress(CountersignError):
-            # Where to see what was done is more, and keeps no form shut when it can't be read.
-            return review_form(event, self._timelines.activity(event_id, self._known(interaction)))
-        return review_form(event)
-
-    def _presser(self, interaction: Interaction) -> tuple[UserId, Actor | None]:
-        # Slack isn't asked: a form can't wait for that.
-        return check_user_id(interaction.user_id), self._directory.known(interaction.user_id)
 
     def _known(self, interaction: Interaction) -> Actor:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.

@@ -10,16 +10,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from bot.interactions.list_pages import cut_page, home_section, iterate_records, read_access
+from bot.interactions.list_pages import HomeList, cut_page, iterate_records, read_access
 from bot.interactions.offers import break_glass_offers, first_offers, search_profiles
-from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import Block, Message
 from bot.views.break_glass.form import BegunBreakGlass, Origin, break_glass_form
-from bot.views.break_glass.list import NOTHING, BreakGlassListKind, EventRow, event_list_page, event_row
+from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
 from bot.views.break_glass.replies import NOTHING_TO_DECLARE
-from bot.views.home import MAX_ROWS, HomeSection
+from bot.views.home import MAX_COUNTED, HomeRow
+from bot.views.home_state import SectionKey
+from bot.views.mentions import mention_deciders
 from bot.views.replies import notice, reply
-from core.actor import Actor
+from core.actor import Actor, UserId
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import Clock
 from core.directory import Directory
@@ -49,19 +50,31 @@ class BreakGlassQueries:
         rows = self._with_access(shown)
         return event_list_page(kind, rows, page=number, has_more=has_more, now=self._clock.now())
 
-    def sections(self, person: Actor) -> tuple[HomeSection, ...]:
-        """The sections of the person's Home tab; none for a person who can neither declare, close nor review."""
-        now, sections = self._clock.now(), list[HomeSection]()
-        for kind in BreakGlassListKind:
-            rows = self._with_access(list(islice(self._rows(kind, person), MAX_ROWS + 1)))
-            if rows or self.may_declare(person):
-                command = f"{BREAK_GLASS} {kind}"
-                sections.append(
-                    home_section(
-                        kind.heading, rows, NOTHING[kind], draw=lambda row: event_row(row, now), command=command
-                    )
-                )
-        return tuple(sections)
+    def home_lists(self, person: Actor) -> tuple[HomeList[EventRow], ...]:
+        """What the person's Home tab has of events."""
+        to_review = self._rows(BreakGlassListKind.REVIEWS, person)
+        return (
+            HomeList(SectionKey.EVENTS, list(islice(self._live(person), MAX_COUNTED)), self._draw),
+            HomeList(SectionKey.REVIEW, list(islice(to_review, MAX_COUNTED)), self._draw),
+            HomeList(SectionKey.OWN_EVENTS, list(islice(self._own_to_review(person), MAX_COUNTED)), self._draw),
+        )
+
+    def _draw(self, rows: Sequence[EventRow]) -> list[HomeRow]:
+        now = self._clock.now()
+        return [HomeRow(row.event.id, event_row(row, now)) for row in self._with_access(rows)]
+
+    def _own_to_review(self, person: Actor) -> Iterator[EventRow]:
+        """The person's own events that ended, and that others have to review."""
+        policy, now = self._policy.current(), self._clock.now()
+        for each in policy.ids_of(person.id):
+            for event in islice(self._made_by(each), MAX_COUNTED):
+                if event.review is None and not event.is_granting(now):
+                    reviewers = policy.notifications.reviewers_of(event.profile)
+                    waits_for = mention_deciders(reviewers, leave_out={event.invoker})
+                    yield EventRow(event, self._due(event), waits_for=waits_for)
+
+    def _made_by(self, invoker: UserId) -> Iterator[BreakGlassEvent]:
+        return iterate_records(lambda cursor: self._store.list_by_invoker(invoker, cursor=cursor))
 
     def may_declare(self, person: Actor, profile: str | None = None) -> bool:
         """True when a rule lets this person break the glass, for this profile or for any."""

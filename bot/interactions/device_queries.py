@@ -10,11 +10,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from bot.interactions.access_queries import AccessQueries
-from bot.interactions.list_pages import cut_page, home_section
-from bot.slack.app_surface import ACCESS
+from bot.interactions.list_pages import HomeList, cut_page
 from bot.views.block_kit import Message
-from bot.views.devices.list import NOTHING, TITLE, device_page, device_row
-from bot.views.home import HomeSection
+from bot.views.devices.list import device_page, device_row
+from bot.views.home import HomeRow
+from bot.views.home_state import SectionKey
+from core.access.device import Device
 from core.access.summary import AccessSummary
 from core.actor import Actor
 from core.clock import Clock
@@ -38,11 +39,14 @@ class DeviceQueries:
         shown, has_more = cut_page(iter(self._devices.list_own(person)), number)
         return device_page(shown, page=number, has_more=has_more, now=self._clock.now())
 
-    def sections(self, person: Actor) -> tuple[HomeSection, ...]:
-        """The section of the person's Home tab."""
-        now, found = self._clock.now(), self._devices.list_own(person)
-        draw = f"{ACCESS} devices"
-        return (home_section(TITLE, found, NOTHING, draw=lambda device: device_row(device, now), command=draw),)
+    def home_lists(self, person: Actor) -> tuple[HomeList[Device], ...]:
+        """What the person's Home tab has of devices."""
+
+        def draw(devices: Sequence[Device]) -> list[HomeRow]:
+            now = self._clock.now()
+            return [HomeRow(device.id, device_row(device, now)) for device in devices]
+
+        return (HomeList(SectionKey.DEVICES, self._devices.list_own(person), draw),)
 
     def still_open(self, ended: EndedDevice, person: Actor) -> Sequence[AccessSummary]:
         """The person's access that was requested on a device which wasn't theirs. What can't be read is left out."""

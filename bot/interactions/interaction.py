@@ -16,6 +16,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from bot.slack.payloads import Payload, get_dict, get_str, is_true
+from bot.views.home_state import HomeState, read_home_state
 from bot.views.pagination import ListPlace, read_list_place
 from core.access.grant import SOURCE_PATTERN
 from core.actor import check_channel_id
@@ -41,6 +42,15 @@ class Surface(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class HomeClick:
+    """Where in the Home tab something was clicked, and which version of the tab it was: for redrawing it, only."""
+
+    block_id: str
+    state: HomeState
+    hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Interaction:
     """What one person did. `received_at` is monotonic seconds; a reply by `response_url` reaches only that person.
 
@@ -63,6 +73,7 @@ class Interaction:
     record: str | None = None
     listed: ListPlace | None = None
     external_id: str | None = None
+    home: HomeClick | None = None
 
     @property
     def can_open_form(self) -> bool:
@@ -90,6 +101,7 @@ def read_interaction(body: Payload, context: Payload, *, is_emergency: bool = Fa
         record=_read_record(body),
         listed=read_list_place(get_str(_pressed(body), "block_id")),
         external_id=get_str(body, "view", "external_id"),
+        home=_read_home(body),
     )
 
 
@@ -158,6 +170,15 @@ def _read_record(body: Payload) -> str | None:
     kind = {"request": "REQUEST", "break_glass": "BREAKGLASS"}.get(about.partition(":")[0])
     record_id = value.rpartition(":")[2]
     return f"{kind}#{record_id}" if kind is not None and _RECORD_ID.fullmatch(record_id) else None
+
+
+def _read_home(body: Payload) -> HomeClick | None:
+    if _read_surface(body) is not Surface.HOME:
+        return None
+    clicked = body.get("actions")
+    block_id = get_str(clicked[0], "block_id") if isinstance(clicked, list) and clicked else None
+    state = read_home_state(get_str(body, "view", "private_metadata"))
+    return HomeClick(block_id or "", state, get_str(body, "view", "hash"))
 
 
 def _read_message(body: Payload) -> MessageRef | None:

@@ -7,12 +7,13 @@ read for all rows at once, after their records.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
-from bot.views.block_kit import Block
-from bot.views.home import MAX_ROWS, HomeSection
+from bot.views.home import HomeRow, HomeSection
+from bot.views.home_state import SectionKey
 from bot.views.pagination import PER_PAGE
 from core.access.grant import grant_id_for
 from core.access.session import Session
@@ -45,12 +46,21 @@ def cut_page(rows: Iterator[Row], number: int) -> tuple[list[Row], bool]:
     return found[:PER_PAGE], len(found) > PER_PAGE
 
 
-def home_section(
-    title: str, rows: Sequence[Row], nothing: str, *, draw: Callable[[Row], Sequence[Block]], command: str
-) -> HomeSection:
-    """The first rows in somebody's Home tab; the command that lists all of them, where there are more."""
-    more = command if len(rows) > MAX_ROWS else None
-    return HomeSection(title, [draw(row) for row in rows[:MAX_ROWS]], nothing, more)
+@dataclass(frozen=True, slots=True)
+class HomeList(Generic[Row]):
+    """All that a section of the Home tab could show, up to MAX_COUNTED; `draw` reads what else its rows need.
+
+    `draw` may raise StoreError. It is asked only for the rows that are shown.
+    """
+
+    key: SectionKey
+    rows: Sequence[Row]
+    draw: Callable[[Sequence[Row]], Sequence[HomeRow]]
+
+    def section(self, shown: slice) -> HomeSection:
+        """These rows as they are shown."""
+        rows = self.rows[shown]
+        return HomeSection(self.key, self.draw(rows) if rows else (), len(self.rows))
 
 
 def read_sessions(store: SessionStore, accesses: Iterable[AccessSummary]) -> Mapping[str, tuple[Session, ...]]:

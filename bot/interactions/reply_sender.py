@@ -28,6 +28,8 @@ from bot.views.replies import NO_FORM, OVERLOADED, REPLIES_LEFT_OUT, notice, rep
 from core.errors import CountersignError
 
 TIMEOUT_SECONDS: Final = 10
+HASH_CONFLICT: Final = "hash_conflict"
+"""What Slack answers to a drawing of a view that somebody redrew in the meantime."""
 FORM_TIMEOUT_SECONDS: Final = 5
 """A trigger lives for three seconds: a call that takes longer opens nothing, and keeps others waiting."""
 _DOMAINS: Final = (".slack.com", ".slack-gov.com")
@@ -142,24 +144,38 @@ class ReplySender:
 
         def redraw() -> None:
             view, known = self.shown(make()), {"hash": interaction.view_hash} if interaction.view_hash else {}
+<<<<<<< HEAD
             # A view that is drawn without its external_id loses it, and with it where to reply.
             view |= {"external_id": interaction.external_id} if interaction.external_id else {}
+=======
+            if interaction.external_id:
+                # It says where the form was opened, and an update without it would forget that.
+                view = view | {"external_id": interaction.external_id}
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
             self._is_refused(lambda: self._form_client.views_update(view_id=interaction.view_id, view=view, **known))
 
         lane = Lane.EMERGENCY_FORM if interaction.is_emergency else Lane.FORM
         self._lanes.submit(lane, interaction.user_id, lambda: _log_errors(redraw), key=interaction.view_id)
 
-    def publish_home(self, user_id: str, make: Callable[[], Block | None], *, hash_: str | None = None) -> None:
+    def publish_home(
+        self, user_id: str, make: Callable[[], Block], *, hash_: str | None = None, is_answer: bool = False
+    ) -> None:
         """Draw a person's Home tab; with a `hash_`, only if it is still the one this was read from.
 
-        One is drawn at a time for each person; of those that wait meanwhile, only the last one is drawn.
+        The answer to a click is shown all the same, drawn anew over whatever came between. One is drawn at a time for
+        each person; of those that wait meanwhile, only the last one is drawn.
         """
 
         def publish() -> None:
-            if (view := make()) is not None:
-                known = {"hash": hash_} if hash_ else {}
-                shown = self.shown(view)
-                self._is_refused(lambda: self._client.views_publish(user_id=user_id, view=shown, **known))
+            view, known = self.shown(make()), {"hash": hash_} if hash_ else {}
+            try:
+                self._client.views_publish(user_id=user_id, view=view, **known)
+            except UNREACHABLE as error:
+                if not (known and read_error(error).code == HASH_CONFLICT):
+                    self._note_refusal(error)
+                elif is_answer:
+                    # What was read before the other drawing may be older than it.
+                    self._is_refused(lambda: self._client.views_publish(user_id=user_id, view=self.shown(make())))
 
         self._lanes.submit(Lane.HOME, user_id, lambda: _log_errors(publish), key=user_id)
 
@@ -202,13 +218,17 @@ class ReplySender:
         try:
             call()
         except UNREACHABLE as error:
-            failure = read_error(error)
-            # What only this person or channel meets is no alarm: a payload can name any id.
-            is_alarm = failure.kind is ErrorKind.OPERATOR and failure.is_general
-            level = logging.ERROR if is_alarm else logging.WARNING
-            _log.log(level, "Slack did not take a reply: %s. %s", failure.label, failure.fix)
+            ReplySender._note_refusal(error)
             return True
         return False
+
+    @staticmethod
+    def _note_refusal(error: Exception) -> None:
+        failure = read_error(error)
+        # What only this person or channel meets is no alarm: a payload can name any id.
+        is_alarm = failure.kind is ErrorKind.OPERATOR and failure.is_general
+        level = logging.ERROR if is_alarm else logging.WARNING
+        _log.log(level, "Slack did not take a reply: %s. %s", failure.label, failure.fix)
 
 
 def _log_errors(send: Callable[[], None]) -> None:

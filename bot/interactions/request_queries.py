@@ -10,13 +10,21 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 
+<<<<<<< HEAD
 from bot.interactions.abilities import find_abilities
 from bot.interactions.list_pages import cut_page, home_section, iterate_records, read_access, read_sessions
+=======
+from bot.interactions.list_pages import HomeList, cut_page, iterate_records, read_access, read_sessions
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 from bot.interactions.offers import first_offers, request_offers, search_profiles
-from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Block, Message
+<<<<<<< HEAD
 from bot.views.help import Abilities
 from bot.views.home import MAX_ROWS, HomeSection
+=======
+from bot.views.home import MAX_COUNTED, HomeRow
+from bot.views.home_state import SectionKey
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 from bot.views.replies import NOTHING_TO_REQUEST, not_requestable, notice, reply
 from bot.views.request.form import NOTHING_BEGUN, BegunRequest, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
@@ -29,7 +37,6 @@ from core.request import Request, RequestId, RequestStatus
 from core.services.membership import Judging
 from core.stores.access import AccessStore
 from core.stores.base import RequestStore
-from core.stores.record_store import DEFAULT_LIMIT
 from core.stores.sessions import SessionStore
 
 
@@ -59,26 +66,23 @@ class RequestQueries:
         rows = self._with_access(shown)
         return list_page(kind, rows, page=number, has_more=has_more, now=self._clock.now())
 
-    def sections(self, person: Actor) -> tuple[HomeSection, ...]:
-        """The sections of the person's Home tab."""
+    def home_lists(self, person: Actor) -> tuple[HomeList[RequestRow], ...]:
+        """What the person's Home tab has of requests."""
         now = self._clock.now()
-        waiting = list(islice(self._waiting_for(person), MAX_ROWS + 1))
+        waiting = list(islice(self._waiting_for(person), MAX_COUNTED))
         # What gives access now is among somebody's latest hundred requests.
-        mine = list(islice(self._mine(person), DEFAULT_LIMIT))
+        mine = list(islice(self._mine(person), MAX_COUNTED))
         granting = self._with_access([row for row in mine if row.request.is_granting(now)])
         live = [row for row in granting if row.access is None or row.access.is_live]
         shown = {row.request.id for row in live}
-        others = self._with_access([row for row in mine if row.request.id not in shown][: MAX_ROWS + 1])
-
-        def section(title: str, rows: Sequence[RequestRow], nothing: str, kind: ListKind) -> HomeSection:
-            return home_section(title, rows, nothing, draw=lambda row: list_row(row, now), command=f"{ACCESS} {kind}")
-
+        others = [row for row in mine if row.request.id not in shown]
         return (
-            section("Waiting for your decision", waiting, "Nothing is waiting for your decision.", ListKind.PENDING),
-            section("Your access now", live, "You have no active access from requests.", ListKind.MINE),
-            section("Your requests", others, "No other requests.", ListKind.MINE),
+            HomeList(SectionKey.DECIDE, waiting, self._draw),
+            HomeList(SectionKey.ACCESS, live, self._draw),
+            HomeList(SectionKey.REQUESTS, others, lambda rows: self._draw(self._with_access(rows))),
         )
 
+<<<<<<< HEAD
     def profile_names(self) -> Collection[str]:
         """The names of all profiles."""
         return self._policy.current().document.profiles.keys()
@@ -92,6 +96,17 @@ class RequestQueries:
         people = self._judging()
         terms = people.policy.terms_for(profile, people.ask(person, people.policy.needed_to_request))
         return terms.max_duration if terms is not None else None
+=======
+    def may_request(self, person: Actor) -> bool:
+        """False when it is certain that no rule lets this person request anything."""
+        people = self._judging()
+        known = people.ask(person, people.policy.needed_to_request)
+        return bool(people.policy.requestable_profiles(known) or people.policy.needed_to_request(known))
+
+    def _draw(self, rows: Sequence[RequestRow]) -> list[HomeRow]:
+        now = self._clock.now()
+        return [HomeRow(row.request.id, list_row(row, now)) for row in rows]
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 
     def may_declare(self, person: Actor, profile: str) -> bool:
         """True when this person can break the glass instead of waiting."""
@@ -148,6 +163,8 @@ class RequestQueries:
                 yield RequestRow(request, may_decide=True)
 
     def _waits_for(self, people: Judging, request: Request, person: Actor) -> bool:
+        if request.awaits_confirmation:
+            return False
         if request.is_overdue(self._clock.now()) or request.has_approval_by(people.find_vote(request, person.id)):
             return False
         return people.judge_decider("approve", request, person).is_allowed

@@ -17,7 +17,11 @@ from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.naming import naming
+<<<<<<< HEAD
 from bot.interactions.request_lines import RequestLines
+=======
+from bot.interactions.notify import NotifyInteractions
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
 from bot.interactions.submitting import DraftSubmission
@@ -57,8 +61,8 @@ from core.services.vote import ApprovalFormNeeded
 class RequestInteractions:
     """What Slack sends about requests. `drafts` submits what was filled in, `lines` what was typed.
 
-    `access` answers the lines of `/access` that are about open access, `devices` those about terminals; `form_to_ask`
-    makes the form to ask a question.
+    `access` answers the lines of `/access` that are about open access, `devices` those about terminals, `notify` the
+    one about direct messages; `form_to_ask` makes the form to ask a question.
     """
 
     def __init__(
@@ -73,9 +77,12 @@ class RequestInteractions:
         devices: DeviceInteractions,
         previews: Previews,
         form_to_ask: Callable[[Interaction, Payload], FormToOpen],
+        notify: NotifyInteractions,
     ) -> None:
+        self._notify = notify
         self._previews = previews
         self._form_to_ask = form_to_ask
+        self._notify = notify
         self._devices = devices
         self._responder = responder
         self._service = service
@@ -233,9 +240,17 @@ class RequestInteractions:
             case RequestDraft() as draft:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
                 key = interaction.trigger_id or None
+<<<<<<< HEAD
                 return self._lines.submit(self._actor(interaction), draft, key)
             case OpenForm() | BegunRequest() | ShowHelp() | ShowNotify():
                 return access_help(self._lists.abilities(self._actor(interaction)))
+=======
+                return self._drafts.submit(self._actor(interaction), draft, key)
+            case OpenForm() | ShowHelp():
+                return reply(HELP)
+            case ShowNotify():
+                return self._notify.answer(interaction)
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
             case PairDevice() | ShowDevices():
                 return self._devices.answer(interaction, typed)
             case _:

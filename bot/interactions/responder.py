@@ -40,8 +40,8 @@ class CommitHooks(Protocol):
         """A button was clicked that could no longer work: refresh the record's card, and the clicked message."""
         ...
 
-    def acted_at_home(self, user_id: str, message: Message) -> None:
-        """A button was clicked in a Home tab: show its outcome there."""
+    def acted_at_home(self, interaction: Interaction, message: Message) -> None:
+        """A button was clicked in a Home tab: show its outcome there, where it was clicked."""
         ...
 
 
@@ -99,7 +99,7 @@ class Responder:
         def reply_beside(outcome: InteractionOutcome) -> None:
             self._refresh(interaction, outcome)
             if interaction.surface is Surface.HOME:
-                self._hooks.acted_at_home(interaction.user_id, outcome.message)
+                self._hooks.acted_at_home(interaction, outcome.message)
             else:
                 self._replies.reply(interaction, outcome.message)
 
@@ -206,7 +206,7 @@ class Responder:
         if (form := outcome.form) is not None:
             self._open_form(interaction, lambda: form)
         elif interaction.surface is Surface.HOME:
-            self._hooks.acted_at_home(interaction.user_id, outcome.message)
+            self._hooks.acted_at_home(interaction, outcome.message)
         elif interaction.surface is Surface.EPHEMERAL:
             self._reply_in_ephemeral(interaction, outcome)
         else:
@@ -232,7 +232,7 @@ class Responder:
         """Show the outcome of a form that was closed where the form was opened."""
         opener, origin = self._replies.opener_of(interaction), read_origin(interaction.external_id)
         if origin is not None and origin.is_home:
-            self._hooks.acted_at_home(interaction.user_id, outcome.message)
+            self._hooks.acted_at_home(opener or interaction, outcome.message)
         elif opener is not None and opener.response_url is not None:
             self._reply_to_action(opener, outcome)
         else:

@@ -23,7 +23,7 @@ from bot.notifications.plan import Notifier, Post, ShownRecord
 from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
 from bot.notifications.slack_failed import SlackFailed
-from bot.notifications.steps import POST, Steps, direct_step, post_step
+from bot.notifications.steps import POST, Steps, WantsDm, direct_step, post_step
 from bot.slack.errors import CHANNEL_CLOSED
 from bot.views.access.alarms import FailedRevoke
 from bot.views.access.target_words import by_hand
@@ -61,8 +61,10 @@ class AccessNewsDelivery:
         posted: PostedMessages,
         notifiers: Mapping[str, Notifier[Any]],
         permalinks: Permalinks,
+        wants_dm: WantsDm = lambda _person, _kind: True,
     ) -> None:
         self._permalinks = permalinks
+        self._wants_dm = wants_dm
         self._stores = stores
         self._policy = policy
         self._clock = clock
@@ -86,9 +88,11 @@ class AccessNewsDelivery:
         shown = notifier.load(record_id)
         if shown.access is None:
             return
-        steps = Steps(self._posted, grant.source)
+        steps = Steps(self._posted, grant.source, self._wants_dm)
         card = steps.run(lambda: self._update_card(calls, notifier, shown, grant, steps.done.get(CARD)))
         plan = self._plan(calls, self._news(entry, grant, shown, shown.access, steps.done), card)
+        # What was muted is as good as sent: nothing waits for it.
+        plan = replace(plan, plan=replace(plan.plan, directs=tuple(steps.wanted(plan.plan.directs))))
         if self._is_anothers(plan, entry, grant, steps.done):
             steps.failures.append(DeliveryFailed(f"{entry.chain}: waiting for another right of {grant.source}."))
         else:

@@ -23,6 +23,7 @@ from core.access.summary import AccessSummary
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.policy.evaluator import Policy
+from core.preferences import DmKind
 from core.request import Request
 
 
@@ -86,7 +87,9 @@ def _moved(news: AccessNews) -> AccessPlan:
     access, grants = news.access, news.shown.grants
     match access.phase:
         case AccessPhase.OPEN:
-            directs = (_to_grantee("opened", news, _opened(news)), *_to_approvers(news))
+            # Only a part of it that was refused is news that nobody should miss.
+            opened = None if access.refused else DmKind.ACCESS
+            directs = (_to_grantee("opened", news, _opened(news), opened), *_to_approvers(news))
             return _settled("opened", news, directs)
         case AccessPhase.FAILED:
             failed = notices.failed_for_grantee(access, news.place, news.fallbacks)
@@ -139,7 +142,7 @@ def _ending_soon(news: AccessNews) -> AccessPlan:
     access = news.access
     if not access.may_extend or news.shown.read_at >= access.until:
         return NOTHING
-    direct = _to_grantee("ending_soon", news, notices.ending_soon(access, news.place))
+    direct = _to_grantee("ending_soon", news, notices.ending_soon(access, news.place), DmKind.REMINDERS)
     return AccessPlan("ending_soon", news.grant.id, NotificationPlan(directs=(direct,)))
 
 
@@ -178,11 +181,11 @@ def _closed(news: AccessNews) -> tuple[DirectMessage, ...]:
     access, now = news.access, news.shown.read_at
     if not access.has_residue(now) and not (access.kept and access.was_open):
         return ()
-    return (_to_grantee("closed", news, notices.closed_for_grantee(access, now, news.place)),)
+    return (_to_grantee("closed", news, notices.closed_for_grantee(access, now, news.place), DmKind.ACCESS),)
 
 
-def _to_grantee(name: str, news: AccessNews, message: Message) -> DirectMessage:
-    return DirectMessage(name, news.access.grantee, message)
+def _to_grantee(name: str, news: AccessNews, message: Message, kind: DmKind | None = None) -> DirectMessage:
+    return DirectMessage(name, news.access.grantee, message, kind)
 
 
 def _to_approvers(news: AccessNews) -> tuple[DirectMessage, ...]:

@@ -30,6 +30,8 @@ from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.clock import Clock
 from core.policy.evaluator import Policy
+from core.preferences import DmKind
+from core.review import Verdict
 from core.stores.base import Stores
 
 ShownEvent = ShownRecord[BreakGlassEvent]
@@ -108,7 +110,10 @@ def _about_another(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> tupl
 
 def _reviewed(_entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:
     event = shown.record
-    found = DirectMessage("review", event.invoker, review_for_invoker(event, place_of(shown, policy)))
+    # A review that found something against the invoker is news that nobody should miss.
+    is_clear = event.review is not None and event.review.verdict is Verdict.JUSTIFIED
+    told = review_for_invoker(event, place_of(shown, policy))
+    found = DirectMessage("review", event.invoker, told, DmKind.REVIEWS if is_clear else None)
     return NotificationPlan(reply=reviewed(event), directs=(*_outcome(shown, policy), found))
 
 
@@ -126,7 +131,10 @@ def _outcome(shown: ShownEvent, policy: Policy) -> tuple[DirectMessage, ...]:
     event = shown.record
     if event.status is EventStatus.ACTIVE or event.closed_by == event.invoker:
         return ()
-    return (DirectMessage("outcome", event.invoker, ended_for_invoker(event, place_of(shown, policy), shown.access)),)
+    told = ended_for_invoker(event, place_of(shown, policy), shown.access)
+    # Somebody else ending an emergency is news that nobody should miss.
+    kind = None if event.is_closed_by_other else DmKind.ACCESS
+    return (DirectMessage("outcome", event.invoker, told, kind),)
 
 
 def _to_security(entry: AuditEntry, policy: Policy, message: Message) -> tuple[Post, ...]:

@@ -18,6 +18,7 @@ from core.access.summary import AccessSummary, summarize
 from core.actor import UserId
 from core.audit.trail import AuditAction, AuditEntry
 from core.policy.evaluator import Policy
+from core.preferences import DmKind
 from core.record import Record
 
 R = TypeVar("R", bound=Record)
@@ -49,11 +50,16 @@ class ShownRecord(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class DirectMessage:
-    """A direct message to one person, sent once per record and name."""
+    """A direct message to one person, sent once per record and name.
+
+    A person can mute a `kind`. What needs their answer, what went wrong for them and what concerns their security has
+    none, so it is always sent.
+    """
 
     name: str
     user: UserId
     message: Message
+    kind: DmKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

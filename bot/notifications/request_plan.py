@@ -21,6 +21,7 @@ from bot.views.request.notices import approval_added, ended, outcome, still_wait
 from core.audit.trail import AuditAction, AuditEntry
 from core.clock import Clock
 from core.policy.evaluator import Policy
+from core.preferences import DmKind
 from core.request import Request, RequestId, RequestStatus
 from core.stores.base import Stores
 
@@ -88,7 +89,7 @@ def _outcome(shown: ShownRecord[Request], policy: Policy) -> tuple[DirectMessage
     if request.status in {RequestStatus.PENDING, RequestStatus.CANCELLED}:
         return ()
     told = outcome(request, place_of(shown, policy), shown.access)
-    return (DirectMessage("outcome", request.requester, told),)
+    return (DirectMessage("outcome", request.requester, told, DmKind.DECISIONS),)
 
 
 _PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, ShownRecord[Request], Policy], NotificationPlan]]] = {

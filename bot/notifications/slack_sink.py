@@ -28,7 +28,7 @@ from bot.notifications.request_plan import request_notifier
 from bot.notifications.slack_calls import DELIVERY_TIMEOUT_SECONDS, SlackCalls
 from bot.notifications.slack_failed import SharedChannel, SlackFailed
 from bot.notifications.steps import Steps, post_message
-from bot.notifications.unrecorded_plan import plan_unrecorded
+from bot.notifications.unrecorded_plan import names_event, plan_unrecorded
 from bot.slack.errors import CHANNEL_CLOSED
 from core.access.device import Device
 from core.access.grant import Grant
@@ -39,6 +39,7 @@ from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput, NotFound, StoreError
 from core.policy import PolicySource
 from core.request import Request
+from core.services.preferences import DmChoices
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 
@@ -70,12 +71,13 @@ class SlackSink:
         self._seconds = seconds
         self._posted = PostedMessages(stores.messages)
         self._cards = Cards(self._posted, policy, clock)
+        self._wants_dm = DmChoices(stores.preferences, clock).wants_dm
         self._notifiers: Mapping[str, Notifier[Any]] = {
             BreakGlassEvent.KIND: break_glass_notifier(stores, clock),
             Request.KIND: request_notifier(stores, clock),
         }
         self._access = AccessNewsDelivery(
-            stores, policy, clock, self._cards, self._posted, self._notifiers, self._permalinks
+            stores, policy, clock, self._cards, self._posted, self._notifiers, self._permalinks, self._wants_dm
         )
         self._devices = DeviceNewsDelivery(stores, policy, clock, self._posted)
 
@@ -122,7 +124,7 @@ class SlackSink:
             _log.warning("a card could not be refreshed: %s", failure.problem)
 
     def _notify(self, entry: AuditEntry, notifier: Notifier[Any], shown: ShownRecord[Any]) -> None:
-        calls, steps = self._calls(entry.chain), Steps(self._posted, entry.chain)
+        calls, steps = self._calls(entry.chain), Steps(self._posted, entry.chain, self._wants_dm)
         ref = self._update_card(calls, steps, notifier, shown)
         plan = self._plan(calls, entry, notifier, shown, ref)
         reply = plan.reply
@@ -187,18 +189,24 @@ class SlackSink:
         return None
 
     def _announce(self, entry: AuditEntry) -> None:
-        plan = plan_unrecorded(entry, self._policy.current())
         calls = self._calls(entry.chain)
+        plan = plan_unrecorded(entry, self._policy.current(), self._card_named_by(entry, calls))
         if not plan.directs and len(plan.posts) <= 1:
             # A single step: the outbox records that it was done, so nothing else has to.
             for post in plan.posts:
                 post_message(calls, post)
             return
         # The messages are saved for each entry, because these chains never end.
-        steps = Steps(self._posted, f"{entry.chain}#{entry.seq}")
+        steps = Steps(self._posted, f"{entry.chain}#{entry.seq}", self._wants_dm)
         steps.send(calls, plan.directs)
         steps.post(calls, plan.posts)
         steps.raise_failures()
+
+    def _card_named_by(self, entry: AuditEntry, calls: SlackCalls) -> str | None:
+        """The address of the card of the event that a refusal names."""
+        chain = names_event(entry)
+        card = self._posted.of(chain).get(CARD) if chain is not None else None
+        return self._permalinks.find(calls, card) if card is not None else None
 
     def _calls(self, chain: str) -> SlackCalls:
         hosts = self._policy.current().notifications.link_hosts

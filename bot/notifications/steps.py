@@ -13,9 +13,13 @@ from typing import Final
 from bot.notifications.plan import DirectMessage, Post
 from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
+from core.actor import UserId
 from core.errors import DeliveryFailed
+from core.preferences import DmKind
 from core.stores.messages import MessageRef
 
+WantsDm = Callable[[UserId, DmKind | None], bool]
+"""Whether a person wants this kind of direct message; None is what can't be muted."""
 POST: Final = "post:"
 """What the names of separate messages begin with."""
 
@@ -23,9 +27,10 @@ POST: Final = "post:"
 class Steps:
     """The steps of one delivery; what they post is saved under `chain`."""
 
-    def __init__(self, posted: PostedMessages, chain: str) -> None:
+    def __init__(self, posted: PostedMessages, chain: str, wants: WantsDm = lambda _person, _kind: True) -> None:
         self._posted = posted
         self._chain = chain
+        self._wants = wants
         self.done = posted.of(chain)
         self.failures: list[DeliveryFailed] = []
 
@@ -43,9 +48,13 @@ class Steps:
             self._posted.save(self._chain, name, posted)
 
     def send(self, calls: SlackCalls, directs: Sequence[DirectMessage]) -> None:
-        """Send each direct message that wasn't sent before."""
-        for direct in directs:
+        """Send each direct message that wasn't sent before and that its person wants."""
+        for direct in self.wanted(directs):
             self.run_once(direct_step(direct), partial(_send, calls, direct))
+
+    def wanted(self, directs: Sequence[DirectMessage]) -> list[DirectMessage]:
+        """Those that weren't muted. What was sent already isn't asked about."""
+        return [each for each in directs if direct_step(each) in self.done or self._wants(each.user, each.kind)]
 
     def post(self, calls: SlackCalls, posts: Sequence[Post]) -> None:
         """Post each separate message that wasn't posted before."""

@@ -145,6 +145,7 @@ ERRORS: Final[dict[str, SlackError]] = {
     # Messages: chat.postMessage and chat.update.
     **_rows("channel_not_found", _OPERATOR, _CHANNEL),
     **_rows("not_in_channel", _OPERATOR, _INVITE),
+    **_rows("user_not_in_channel", _PERSON, _NOBODY),
     **_rows("is_archived is_inactive", _OPERATOR, _ARCHIVED),
     **_rows("invalid_team team_not_found", _OPERATOR, _WORKSPACE),
     **_rows("restricted_action restricted_action_read_only_channel", _OPERATOR, _RESTRICTED),

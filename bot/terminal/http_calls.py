@@ -198,7 +198,7 @@ def describe_failure(error: Exception) -> tuple[str, bool]:
 def _describe_tls(error: urllib3.exceptions.SSLError) -> str:
     cause = error.args[0] if error.args else None
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its TLS certificate isn't valid: {one_line(cause.verify_message)}"
+        return f"its TLS certificate isn't valid: {one_line(cause.verify_message).rstrip('.')}"
     return "the TLS connection failed"
 
 

@@ -20,6 +20,7 @@ from bot.terminal.paired_device import find_device
 _CREDENTIALS: Final = "credentials"
 _TARGET: Final = "--target"
 _NOT_PRINTED: Final = 1
+_INTERRUPTED: Final = 130
 
 
 def main() -> None:
@@ -28,8 +29,12 @@ def main() -> None:
         if not print_credentials(cached):
             sys.exit(_NOT_PRINTED)
         return
-    # By its name: the command line lies above this room, and most runs for credentials never need it.
-    import_module("bot.cli").main()
+    try:
+        # By its name: the command line lies above this room, and most runs for credentials never need it.
+        import_module("bot.cli").main()
+    except KeyboardInterrupt:
+        # While it was still being loaded.
+        sys.exit(_INTERRUPTED)
 
 
 def find_cached(arguments: Sequence[str], environ: Mapping[str, str], now: datetime) -> str | None:

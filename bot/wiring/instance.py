@@ -210,7 +210,7 @@ def _build_bot(
 
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
     links = CardLinks(stores.messages, installation.url, _permalinks_of(sinks))
-    after = AfterInteraction(background.nudge, refresh, lists.home.draw, lanes)
+    after = AfterInteraction(background.nudge, refresh, lists.home.show_outcome, lanes)
     responder = Responder(
         queue, replies, after, clock, link_to_card=links.find, draw_list=lists.open_lists.draw
     )  # fmt: skip

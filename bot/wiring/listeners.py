@@ -21,7 +21,9 @@ from bot.interactions.close_line import CloseLines
 from bot.interactions.declaring import Declaring
 from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.devices import DeviceInteractions
+from bot.interactions.follow_ups import FollowUpInteractions
 from bot.interactions.home import HomeInteractions
+from bot.interactions.notify import NotifyInteractions
 from bot.interactions.open_lists import OpenLists
 from bot.interactions.options import ProfileMenus
 from bot.interactions.reply_sender import ReplySender
@@ -35,6 +37,7 @@ from bot.slack.directory import SlackDirectory
 from bot.wiring.services import Services
 from core.services.again import AskAgain
 from core.services.device_ending import DeviceEnding
+from core.services.preferences import DmChoices
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,13 @@ def register_listeners(
     ending = DeviceEnding(stores, services.devices, services.sessions, services.requests)
     access = AccessInteractions(responder, services.grants, lists.access, lists.requests, directory, lists.timelines)
     devices = DeviceInteractions(responder, services.pairing, ending, lists.devices, directory)
+    notify = NotifyInteractions(responder, DmChoices(stores.preferences, services.clock), directory)
     again = AskAgain(stores, services.requests, policy, services.clock)
     queries = AskingQueries(stores.requests, policy, services.clock, directory)
     asking = AskingInteractions(responder, services.requests, again, queries, lists.requests, directory, link_to_card)
     drafts = DraftSubmission(services.requests, directory, services.clock, link_to_card, lists.requests.may_declare)
     requests = RequestInteractions(
+<<<<<<< HEAD
         responder, services.requests, lists.requests, directory, drafts,
         RequestLines(drafts, lists.requests, services.clock), access, devices, services.previews, asking.form_to_ask,
     )  # fmt: skip
@@ -89,6 +94,15 @@ def register_listeners(
         responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines, declaring,
         closes, services.previews,
     )  # fmt: skip
+=======
+        responder, services.requests, lists.requests, directory, drafts, access, devices, services.previews,
+        asking.form_to_ask, notify,
+    )  # fmt: skip
+    break_glass = BreakGlassInteractions(responder, services.break_glass, stores, policy, lists.events, directory)
+    follow_ups = FollowUpInteractions(
+        responder, services.break_glass, directory, lists.timelines, services.previews
+    )  # fmt: skip
+>>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
     menus = ProfileMenus(responder, policy, directory, lists.requests, lists.events)
-    for each in (requests, asking, access, devices, break_glass, menus, lists.home):
+    for each in (requests, asking, access, devices, break_glass, follow_ups, notify, menus, lists.home):
         each.register(app)

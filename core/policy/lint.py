@@ -43,6 +43,17 @@ def find_mistakes(document: PolicyDocument) -> tuple[Mistake, ...]:
     )
 
 
+def find_uncovered(document: PolicyDocument) -> Iterator[Mistake]:
+    """The profiles that no rule covers: nobody can ever have them. For checks; a file in force may have some."""
+    for name in document.profiles:
+        if not any(rule.covers(name) for rule in (*document.approval, *document.break_glass)):
+            yield Mistake(
+                ("profiles", name),
+                "no rule covers this profile, so nobody can have it",
+                f"Add an approval rule whose profiles have {name}, or remove the profile.",
+            )
+
+
 def _in_groups(document: PolicyDocument) -> Iterator[Mistake]:
     for name, members in document.groups.items():
         for index, member in enumerate(members):

@@ -15,7 +15,7 @@ from pathlib import Path
 from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.policy.access_lint import find_renamed_targets
 from core.policy.evaluator import Policy
-from core.policy.lint import find_mistakes
+from core.policy.lint import find_mistakes, find_uncovered
 from core.policy.mistake import Mistake
 from core.policy.schema_errors import line_of, validate_values
 from core.policy.target_use import find_notes
@@ -45,18 +45,35 @@ def parse_policy(content: bytes, source: str = "policy.yml", *, after: Policy | 
 
 def load_policy(path: str | os.PathLike[str]) -> Policy:
     """The policy in the file. Raises InvalidPolicy when the file cannot be read or has a mistake."""
-    return parse_policy(_read_bytes(Path(path)), str(path))
+    return parse_policy(read_source(Path(path)), str(path))
 
 
 def load_with_notes(path: str | os.PathLike[str]) -> tuple[Policy, tuple[PolicyProblem, ...]]:
     """The policy in the file, and what in it is probably not meant, though it isn't a mistake. Raises InvalidPolicy."""
-    content = _read_bytes(Path(path))
+    content = read_source(Path(path))
     policy, lines = parse_policy(content, str(path)), read_values(content).lines
+    return policy, _notes_on(policy, lines)
+
+
+def check_with_notes(path: str | os.PathLike[str]) -> tuple[Policy, tuple[PolicyProblem, ...]]:
+    """The same, for a person who checks the file: a profile that no rule covers is a mistake, too.
+
+    The bot goes on with such a file, as it did with that of an older version: nobody can request the profile.
+    """
+    content = read_source(Path(path))
+    policy, lines = parse_policy(content, str(path)), read_values(content).lines
+    if uncovered := tuple(_with_line(each, lines) for each in find_uncovered(policy.document)):
+        raise InvalidPolicy(str(path), uncovered)
+    return policy, _notes_on(policy, lines)
+
+
+def _notes_on(policy: Policy, lines: dict[Place, int]) -> tuple[PolicyProblem, ...]:
     notes = (_with_line(each, lines) for each in find_notes(policy.document))
-    return policy, tuple(sorted(notes, key=lambda each: (each.line, each.path)))
+    return tuple(sorted(notes, key=lambda each: (each.line, each.path)))
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_source(path: Path) -> bytes:
+    """The bytes of a file that a person named. Raises InvalidPolicy when it can't be read."""
     try:
         # A person who compares two versions may well read one from a pipe.
         with path.open("rb") as file:

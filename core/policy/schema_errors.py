@@ -54,15 +54,16 @@ def validate_values(reading: Reading) -> tuple[PolicyDocument | None, tuple[Poli
         return PolicyDocument.model_validate(reading.values), ()
     except ValidationError as error:
         said = {problem.path for problem in reading.problems}
-        errors = error.errors(include_url=False)
-        # Pydantic does not count a list's invalid entries, and then reports the list as empty too.
-        inner = {each["loc"][:length] for each in errors for length in range(len(each["loc"]))}
-        found = (
-            _to_problem(each, reading.lines)
-            for each in errors
-            if not (each["type"] == "too_short" and each["loc"] in inner)
-        )
+        found = (_to_problem(each, reading.lines) for each in errors_of(error))
         return None, tuple(problem for problem in found if problem.path not in said)
+
+
+def errors_of(error: ValidationError) -> list[ErrorDetails]:
+    """The errors of a validation, each mistake once."""
+    errors = error.errors(include_url=False)
+    # Pydantic does not count a list's invalid entries, and then reports the list as empty too.
+    inner = {each["loc"][:length] for each in errors for length in range(len(each["loc"]))}
+    return [each for each in errors if not (each["type"] == "too_short" and each["loc"] in inner)]
 
 
 def line_of(path: Path, lines: dict[Path, int]) -> int:
@@ -81,18 +82,21 @@ def _to_problem(error: ErrorDetails, lines: dict[Path, int]) -> PolicyProblem:
         path = (*path[:_KIND_AT], *path[_KIND_AT + 1 :])
     if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
         path = (*path, "type")
-    problem, fix = _say(error, path, TARGET_MODELS.get(str(kind)))
+    target = TARGET_MODELS.get(str(kind))
+    problem, fix = say_error(error, lambda: _keys_beside(path, target), path)
     return PolicyProblem(line_of(path, lines), write_path(path), problem, fix)
 
 
-def _say(error: ErrorDetails, path: Path, target_model: type[PolicyModel] | None) -> tuple[str, str]:
+def say_error(error: ErrorDetails, keys: Callable[[], tuple[str, ...]], path: Path | None = None) -> tuple[str, str]:
+    """What is wrong and how to fix it. `keys` are those that may stand where there is one that may not."""
+    path = error["loc"] if path is None else path
     kind, details, given = error["type"], error.get("ctx", {}), error["input"]
     key = str(path[-1]) if path else "file"
     answers: dict[str, Callable[[], tuple[str, str]]] = {
         MISTAKE: lambda: (str(details["problem"]), str(details["fix"])),
         "extra_forbidden": lambda: (
             f"there is no key {key!r:.60} here",
-            suggest(key, _keys_beside(path, target_model)),
+            suggest(key, keys()),
         ),
         "missing": lambda: (f"{key} is missing", f"Add {key}; see policy.example.yml."),
         "greater_than_equal": lambda: (f"{given!r:.60} is too small", f"Write at least {details['ge']}."),

@@ -29,6 +29,7 @@ from core.stores.directory import DirectoryStore
 from core.stores.ledgers import LedgerStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
+from core.stores.preferences import PreferenceStore
 from core.stores.record_store import DEFAULT_LIMIT, Page, RecordStore, iterate_newest_first
 from core.stores.sessions import SessionStore
 
@@ -268,6 +269,11 @@ class Stores(Protocol):
     @property
     def messages(self) -> MessageStore:
         """Where the messages about each record are."""
+        ...
+
+    @property
+    def preferences(self) -> PreferenceStore:
+        """What people chose to be notified of."""
         ...
 
     @property

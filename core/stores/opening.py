@@ -65,7 +65,10 @@ def read_store_url(url: str) -> SqliteLocation | DynamoLocation:
         if not _PREFIX.fullmatch(path):
             raise InvalidInput("store", f"{path!r:.60} is not a prefix for table names", _FIX)
         return DynamoLocation(parts.netloc, path, _read_endpoint(parts.query))
-    raise InvalidInput("store", f"{parts.scheme!r:.60} is not a kind of store", _FIX)
+    problem = (
+        f"{parts.scheme!r:.60} is not a kind of store" if parts.scheme else "it doesn't begin with a kind of store"
+    )
+    raise InvalidInput("store", problem, _FIX)
 
 
 def _read_endpoint(query: str) -> str | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ASK = "/access prod 1h Deploy the fix for INC-12"
 LEFT, RIGHT = 0, 1
+OF_PROD_DB = "U0MIRA:C0DATABASE,U0JON:C0DATABASE"
+"""Mira and Jon, where the cards of prod-db are: two approvers, and no access that is opened."""
 MAX_LATE = 3
 """On a busy machine, even a Slack in the same process may answer too late. A person then tries again, as they read."""
 

@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from playground.evidence import Evidence
 from playground.playground import open_playground
-from tests.browser.screens import LEFT, RIGHT, Screens
+from tests.browser.screens import LEFT, OF_PROD_DB, RIGHT, Screens
 
 if TYPE_CHECKING:
     from playground.folder import Folder
@@ -120,6 +120,7 @@ def test_glass_in_an_outage_says_what_to_do_instead(screens: Screens) -> None:
 
 
 def test_profile_without_access_opens_nothing(screens: Screens) -> None:
+    screens.open(OF_PROD_DB)
     screens.ask("/access prod-db 1h Deploy the fix for INC-12")
     for name in ("Jon", "Aiko"):
         screens.be(RIGHT, name)

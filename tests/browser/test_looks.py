@@ -33,7 +33,7 @@ MISPLACED: Final = """() => document.fonts.ready.then(() => [...document.querySe
 """What reaches beyond the window, or lies over its neighbour because its own box is too narrow for it."""
 LOADED_FONTS: Final = """() => document.fonts.ready.then(
   () => [...document.fonts].filter((each) => each.status === "loaded").map((each) => each.family))"""
-TEXT: Final = "/access prod-db 2h " + "Deploy a fix with a very_long_word" * 8
+TEXT: Final = "/access prod 2h " + "Deploy a fix with a very_long_word" * 8
 
 
 def _shoot(screens: Screens, name: str) -> None:
@@ -132,6 +132,17 @@ def test_phone_shows_one_person_and_the_other_is_a_tap_away(screens: Screens) ->
     expect(approver.get_by_role("article").get_by_role("img", name="✅").first).to_be_visible()
     (request,) = screens.playground.stores.requests.iterate()
     assert request.approver == "U0JON"
+
+
+def test_conversation_keeps_room_where_the_page_is_zoomed_in(welcome: Screens) -> None:
+    # 1440 x 850 at 200 %, with the tour open; and the narrowest that must do.
+    for width, height in ((720, 425), (320, 560)):
+        welcome.page.set_viewport_size({"width": width, "height": height})
+        room = welcome.pane(LEFT).get_by_role("log").bounding_box()
+        assert room is not None
+        assert room["height"] >= 120
+        welcome.composer(LEFT).scroll_into_view_if_needed()
+        expect(welcome.composer(LEFT)).to_be_in_viewport()
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])

@@ -23,7 +23,9 @@ def test_approve_by_both_at_once_has_one_winner_on_the_page(screens: Screens) ->
     stored = screens.stored(request)
     winner, loser = ("Jon Bauer", "Aiko Tanaka") if stored.approver == "U0JON" else ("Aiko Tanaka", "Jon Bauer")
     expect(lanes.nth(0)).to_contain_text(f"{winner} approved it")
-    expect(lanes.nth(1)).to_contain_text(f"{loser} came second and was told who was first")
+    expect(lanes.nth(1)).to_contain_text(f"{loser} came second")
+    expect(lanes.nth(1)).to_contain_text(f"This was already approved by @{winner}")
+    expect(lanes.nth(0)).to_contain_text("reads Approved")
 
     assert stored.status is RequestStatus.APPROVED
     chain = [entry.event for entry in screens.playground.stores.audit.get_chain(stored.chain)]
@@ -50,5 +52,10 @@ def test_race_panel_offers_to_request_first_when_nothing_waits(screens: Screens)
     screens.page.get_by_role("button", name="Race").click()
     panel = screens.dialog("Press Approve as both at once")
     expect(panel).to_contain_text("Nothing waits for approval")
+    tally = {"races": 100, "wins": {"U0JON": 48, "U0AIKO": 52}, "once": 100, "twice": 0, "undecided": 0, "learnt": 100}
+    verified = {"count": 100, "median_seconds": 0.03, "entries": 299, "findings": []}
+    screens.playground.slack.backend.journal.publish("races", {"races": {**tally, **verified}})
+    expect(panel).to_contain_text("100 of 100 races: exactly one decision")
+    expect(panel).to_contain_text("The trail verifies: 299 entries, no tampering found")
     panel.get_by_role("button", name="Request prod as Mira").click()
     expect(panel.get_by_role("button", name="Press Approve as both at once")).to_be_visible()

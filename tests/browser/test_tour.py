@@ -10,11 +10,13 @@ from playwright.sync_api import BrowserContext, expect
 from core.break_glass import EventStatus
 from core.request import RequestStatus
 from localslack.records import SlackMessage
+from playground.folder import Folder
 from playground.playground import open_playground
 from tests.browser.screens import LEFT, RIGHT, Screens
 
 if TYPE_CHECKING:
-    from playground.folder import Folder
+    from pathlib import Path
+
     from tests.browser.page_problems import PageProblems
 
 pytestmark = pytest.mark.browser
@@ -47,6 +49,12 @@ def test_tour_leads_from_a_request_to_access_and_break_glass(welcome: Screens) -
     screens.page.keyboard.press("Enter")
     expect(screens.account()).to_contain_text("Nobody has an assignment")
 
+    expect(tour.get_by_role("heading")).to_have_text("Let two approvers race")
+    tour.get_by_role("button", name="Open the race").click()
+    expect(screens.dialog("Press Approve as both at once")).to_be_visible()
+    screens.page.keyboard.press("Escape")
+    tour.get_by_role("button", name="Skip").click()
+
     expect(tour.get_by_role("heading")).to_have_text("Break the glass")
     tour.get_by_role("button", name="Write it for Sam").click()
     expect(screens.composer(LEFT)).to_be_focused()
@@ -57,11 +65,35 @@ def test_tour_leads_from_a_request_to_access_and_break_glass(welcome: Screens) -
     (event,) = screens.playground.stores.break_glass.iterate()
     assert (event.status, event.invoker) == (EventStatus.ACTIVE, "U0SAM")
 
+    expect(tour.get_by_role("heading")).to_have_text("Have it reviewed")
+    tour.get_by_role("button", name="Show me Sam's button").click()
+    expect(screens.card(LEFT, "Break-glass: prod").get_by_role("button", name="Close…")).to_be_focused()
+    for heading in ("Have it reviewed", "Move the clock", "Tamper with a record"):
+        expect(tour.get_by_role("heading")).to_have_text(heading)
+        tour.get_by_role("button", name="Skip").click()
+
     expect(tour.get_by_role("heading")).to_have_text("Pair a terminal")
     tour.get_by_role("button", name="Open her terminal").click()
     terminal = screens.page.get_by_role("region", name="Terminal of Mira Lindqvist")
     expect(terminal.get_by_role("textbox")).to_be_focused()
     expect(terminal.get_by_role("textbox")).to_have_value("countersign login")
+
+
+def test_tour_goes_on_after_a_denial(welcome: Screens) -> None:
+    screens = welcome
+    tour = screens.page.get_by_role("region", name="Guided tour")
+    screens.ask()
+    expect(tour.get_by_role("button", name="Show me Jon's button")).to_be_visible()
+    screens.press(RIGHT, "Deny…")
+    form = screens.dialog("Deny request")
+    form.get_by_role("textbox").first.fill("Which ticket is it?")
+    form.get_by_role("button", name="Deny").click()
+    expect(tour).to_contain_text("Nothing waits for approval now.")
+    tour.get_by_role("button", name="Write a new request").click()
+    expect(screens.composer(LEFT)).to_be_focused()
+    screens.page.keyboard.press("Enter")
+    expect(tour.get_by_role("button", name="Show me Jon's button")).to_be_visible()
+    assert len(list(screens.playground.stores.requests.iterate())) == 2
 
 
 def test_dismissed_tour_stays_away_until_it_is_asked_for(screens: Screens) -> None:
@@ -72,6 +104,23 @@ def test_dismissed_tour_stays_away_until_it_is_asked_for(screens: Screens) -> No
     expect(tour).to_be_hidden()
     screens.page.get_by_role("button", name="Tour", exact=True).click()
     expect(tour).to_be_visible()
+
+
+def test_open_page_begins_anew_after_a_reset(
+    context: BrowserContext, tmp_path: Path, page_problems: PageProblems
+) -> None:
+    page_problems.expect(r"Failed to load resource: net::.*/page/(stream|acts/last)")
+    page = context.new_page()
+    with Folder(tmp_path / "reset") as folder, open_playground(folder, port=0) as first:
+        screens = Screens(page, first)
+        screens.open()
+        screens.ask()
+        page.get_by_role("button", name="Close the tour").click()
+        port = int(first.slack.url.rpartition(":")[2])
+    with Folder(tmp_path / "reset", reset=True) as folder, open_playground(folder, port=port):
+        expect(page.get_by_role("region", name="Guided tour")).to_contain_text("Request access")
+        expect(screens.messages(LEFT, "Deploy the fix")).to_have_count(0)
+        page.close()
 
 
 def test_everything_survives_a_restart_and_the_open_page_goes_on(

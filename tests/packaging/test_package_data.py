@@ -12,7 +12,11 @@ from tests.harness.wheel import ROOT, pinned
 
 @pytest.mark.parametrize(
     ("source", "copy"),
-    [("manifest.yml", "bot/slack/manifest.yml"), ("policy.example.yml", "core/policy/example.yml")],
+    [
+        ("manifest.yml", "bot/slack/manifest.yml"),
+        ("policy.example.yml", "core/policy/example.yml"),
+        ("policy.example.cases.yml", "core/policy/example.cases.yml"),
+    ],
 )
 def test_package_has_the_same_file_as_the_root(source: str, copy: str) -> None:
     assert (ROOT / copy).read_bytes() == (ROOT / source).read_bytes(), f"copy {source} to {copy}"

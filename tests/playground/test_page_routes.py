@@ -164,6 +164,23 @@ def test_every_file_keeps_to_itself_and_is_never_stale(playground: Playground, p
     assert headers["cache-control"] == "no-cache"
 
 
+def test_press_on_an_earlier_version_reaches_the_bot(playground: Playground) -> None:
+    slack = playground.slack
+    _ask(playground, "/page/acts", {**ASK, "channel": "C0STAGING", "text": "/access staging 2h Rehearse the release"})
+    (card, *_) = slack.wait_until(lambda: [each for each in slack.messages("C0STAGING") if each.all_blocks])
+    block = next(block for block in card.all_blocks if block["type"] == "actions")
+    approve = {"block_id": block["block_id"], "action_id": "request:approve", "value": block["elements"][0]["value"]}
+    press = {"act": "press", "channel": card.channel, "ts": card.ts, **approve}
+    assert _ask(playground, "/page/acts", {**press, "person": "U0JON"})[0] == 200
+    slack.wait_until(lambda: "request:approve" not in str(slack.messages("C0STAGING")[0].all_blocks))
+
+    # Aiko's screen still shows the button that Jon pressed.
+    status, _, body = _ask(playground, "/page/acts", {**press, "person": "U0AIKO"})
+    assert (status, json.loads(body)["failure"]) == (200, None)
+    (read, *_) = slack.wait_until(lambda: slack.ephemerals("U0AIKO", "C0STAGING"))
+    assert "already approved by <@U0JON>" in read.text
+
+
 def test_act_reports_what_went_over_the_wire_and_what_stores_say(playground: Playground) -> None:
     status, _, body = _ask(playground, "/page/acts", ASK)
     assert (status, json.loads(body)["failure"]) == (200, None)

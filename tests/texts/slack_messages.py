@@ -5,30 +5,35 @@ Invariant: each function of the views that makes a message is called here, in ev
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bot.interactions.break_glass_queries import BreakGlassQueries
+from bot.interactions.home import cut_home
+from bot.interactions.list_pages import HomeList
 from bot.interactions.request_queries import RequestQueries
 from bot.views.break_glass import notices as break_glass_notices
 from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.list import HELP as BREAK_GLASS_HELP
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page
 from bot.views.directory_notices import user_group_changed
-from bot.views.home import home_notice, home_tab
+from bot.views.home import HomeOutcome, HomePage, HomeRow, HomeSection, home_notice, home_tab
+from bot.views.home_state import HomeFilter, HomeState, SectionKey
 from bot.views.mentions import mention_all, mention_deciders
 from bot.views.mfa_notices import mfa_changed, your_mfa_changed
 from bot.views.policy_notices import policy_in_force, policy_refused
-from bot.views.replies import reply
+from bot.views.preferences import notify_form, notify_saved
+from bot.views.replies import notice, reply
 from bot.views.request import notices as request_notices
 from bot.views.request.card import request_card
 from bot.views.request.list import HELP as ACCESS_HELP
-from bot.views.request.list import ListKind, RequestRow, list_page
+from bot.views.request.list import ListKind, RequestRow, list_page, list_row
 from bot.views.seal_notices import seal_broken
 from bot.views.timeline import timeline
 from core.actor import CLOCK, OPERATOR, SLACK
 from core.audit.trail import AuditAction
 from core.break_glass import EventStatus
 from core.directory import FixedDirectory
+from core.preferences import DmKind
 from core.request import RequestStatus
 from core.review import Verdict
 from core.services.timeline import Timeline
@@ -240,25 +245,30 @@ def _lists() -> Iterator[tuple[str, Message]]:
 def _home(stores: Stores) -> Iterator[Text]:
     clock = FrozenClock(NOW)
     invoker = records.person(INVOKER)
-    requests = RequestQueries(
-        stores.requests, POLICY, clock, FixedDirectory(), stores.access, stores.sessions
-    ).sections(invoker)
-    events = BreakGlassQueries(stores.break_glass, POLICY, clock, FixedDirectory(), stores.access).sections(invoker)
+    requests = RequestQueries(stores.requests, POLICY, clock, FixedDirectory(), stores.access, stores.sessions)
+    events = BreakGlassQueries(stores.break_glass, POLICY, clock, FixedDirectory(), stores.access)
+    lists: list[HomeList[Any]] = [*events.home_lists(invoker), *requests.home_lists(invoker)]
     surface = "Slack: Home"
-    yield Text(surface, "nothing yet", write_view(home_tab((*events, *requests), NOW, may_break=True)))
-    outcome = reply("Closed.")
-    yield Text(surface, "with more than it shows", write_view(_full_home(outcome)))
+    for each in HomeFilter:
+        page = cut_home(lists, HomeState(each))
+        yield Text(surface, f"nothing yet, {each.label}", write_view(home_tab(page, NOW, may_break=True)))
+    yield Text(surface, "with more than it shows", write_view(_full_home()))
+    yield Text(
+        surface, "for somebody who can request nothing", write_view(home_tab(HomePage(()), NOW, may_request=False))
+    )
     yield Text(surface, "for somebody who is not let in", write_view(home_notice(reply("You can't use this."))))
+    for muted in (frozenset[DmKind](), frozenset({DmKind.REMINDERS})):
+        yield Text("Slack: direct messages", f"form, {len(muted)} muted", write_view(notify_form(muted)))
+        saved = notify_saved(muted)
+        yield Text("Slack: direct messages", f"saved, {len(muted)} muted", write_view(notice(saved)))
 
 
-def _full_home(outcome: Message) -> dict[str, object]:
-    # Titles and commands as the queries write them; the rows stand under lists.
-    from bot.views.home import HomeSection  # noqa: PLC0415 - beside its only use
-    from bot.views.request.list import list_row  # noqa: PLC0415 - as above
-
+def _full_home() -> dict[str, object]:
     row = list_row(RequestRow(records.pending(), may_cancel=True), NOW)
-    section = HomeSection(ListKind.MINE.heading, [row], "", f"/access {ListKind.MINE}")
-    return home_tab([section], NOW, outcome=outcome)
+    sections = [HomeSection(key, [HomeRow(REQUEST, row)], 9) for key in SectionKey]
+    outcome = HomeOutcome(reply("Closed."), f"list:{REQUEST}:{SectionKey.EVENTS}")
+    counts = dict.fromkeys(HomeFilter, 9)
+    return home_tab(HomePage(sections, counts=counts, pages=2), NOW, outcome=outcome)
 
 
 def _timelines() -> Iterator[tuple[str, Message]]:

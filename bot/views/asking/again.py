@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.views.block_kit import Block, Message, button, code, escape, length, mention, moment, mrkdwn
+from bot.views.block_kit import Block, Message, actions, button, code, mention, moment, mrkdwn
 from core.errors import CountersignError
 from core.request import Request, RequestStatus
 
@@ -29,9 +29,9 @@ def again_button(request: Request) -> Block:
     return button("Request again", AGAIN, request.id)
 
 
-def requested_again(request: Request) -> str:
-    """What one press asked for, before what became of it."""
-    return f"You requested {code(request.profile)} for {length(request.duration)} again, in the same words."
+def again_actions(request: Request) -> Block:
+    """The button in a row of its own, for the message that says how the request ended."""
+    return actions(f"again:{request.id}", again_button(request))
 
 
 def submitted_several(done: Sequence[tuple[str, Request | CountersignError]], explain: Sequence[str]) -> Message:
@@ -53,4 +53,4 @@ def _standing(request: Request) -> str:
     if request.awaits_confirmation:
         return f"waits for {mention(request.requester)} to confirm it."
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
-    return f"needs {needs} by {moment(request.expires_at)} · {code(escape(request.id))}"
+    return f"needs {needs} by {moment(request.expires_at)} · {code(request.id)}"

@@ -38,13 +38,18 @@ def please_confirm(request: Request, *where: Block) -> Message:
             mrkdwn(f"{line} Why, in the words of {asker}:"),
             user_text(request.justification),
             mrkdwn(until),
-            actions(
-                f"confirm:{request.id}",
-                button("Confirm", CONFIRM, request.id, style="primary"),
-                button("I don't need this", CANCEL, request.id),
-            ),
+            confirm_buttons(request),
             *(where or (context(f"Request {code(request.id)}"),)),
         ),
+    )
+
+
+def confirm_buttons(request: Request) -> Block:
+    """What the person who gets the access can answer, where only they read it."""
+    return actions(
+        f"confirm:{request.id}",
+        button("Confirm", CONFIRM, request.id, style="primary"),
+        button("I don't need this", CANCEL, request.id),
     )
 
 
@@ -98,7 +103,7 @@ def ended_for_asker(request: Request, *where: Block) -> Message:
         case RequestStatus.DENIED:
             line = f":no_entry: {whose} was denied by {by}."
         case _:
-            late = "they didn't confirm it in time" if request.confirmed_at is None else "nobody decided in time"
+            late = "they didn't confirm it in time" if request.is_unconfirmed else "nobody decided in time"
             line = f":alarm_clock: {whose} expired: {late}."
     return Message(text=line, blocks=(mrkdwn(line), *where))
 

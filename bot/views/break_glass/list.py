@@ -64,13 +64,14 @@ class BreakGlassListKind(StrEnum):
 class EventRow:
     """One event, what its reader can do with it as far as is known now, and when its review is due.
 
-    `access` is what it gave, if known.
+    `access` is what it gave, if known. `waits_for` names who can review it, where the reader can't: it is their own.
     """
 
     event: BreakGlassEvent
     review_due: datetime
     may_close: bool = False
     may_review: bool = False
+    waits_for: str | None = None
     access: AccessSummary | None = None
 
 
@@ -118,7 +119,8 @@ def _standing_after(row: EventRow, now: datetime) -> str:
         if is_overdue
         else (f"review due {moment(row.review_due)}")
     )
-    return f"{how} {moment(event.closed_at or event.expires_at)} · {due}"
+    others = f" · waiting for {row.waits_for or 'a reviewer'}" if row.waits_for is not None else ""
+    return f"{how} {moment(event.closed_at or event.expires_at)} · {due}{others}"
 
 
 NOTHING: Final = {

@@ -10,8 +10,20 @@ from typing import Final, NoReturn
 
 from bot.slack.app_surface import BREAK_GLASS
 from bot.views.access.state import fallback_blocks, problem_blocks
-from bot.views.block_kit import Block, Message, code, context, countdown, mention, moment, mrkdwn, user_text
-from bot.views.break_glass.card import VERDICTS
+from bot.views.block_kit import (
+    Block,
+    Message,
+    actions,
+    button,
+    code,
+    context,
+    countdown,
+    mention,
+    moment,
+    mrkdwn,
+    user_text,
+)
+from bot.views.break_glass.card import CLOSE, VERDICTS
 from bot.views.replies import reply
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.errors import BrokenSeal, InvalidInput, StoreError, StoreUnavailable
@@ -34,8 +46,9 @@ def declared(event: BreakGlassEvent, fallbacks: Sequence[str] = ()) -> Message:
             f"Your break-glass event for {code(event.profile)} is already {event.status}. You don't have access."
         )
     line = f":rotating_light: {_what_it_gives(event)} The channel is being notified."
-    after = f"Press Close on the card as soon as you're done. Event {code(event.id)}"
-    return Message(text=line, blocks=(mrkdwn(line), *_problem(event, fallbacks), context(after)))
+    closing = actions(f"declared:{event.id}", button("Close…", CLOSE, event.id, style="danger"))
+    after = context("Close it as soon as you're done: here, or on its card.")
+    return Message(text=line, blocks=(mrkdwn(line), *_problem(event, fallbacks), closing, after))
 
 
 def _what_it_gives(event: BreakGlassEvent) -> str:

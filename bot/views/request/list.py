@@ -17,6 +17,8 @@ from bot.views.access.buttons import access_buttons
 from bot.views.access.sessions import session_blocks
 from bot.views.access.state import state_line
 from bot.views.acting import acting, from_where, short_words
+from bot.views.asking.again import again_actions, may_ask_again
+from bot.views.asking.confirm import confirm_buttons
 from bot.views.block_kit import Block, Message, actions, button, code, divider, length, mention, moment, mrkdwn
 from bot.views.pagination import PageButton, in_list, page_buttons
 from bot.views.request.card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
@@ -101,8 +103,12 @@ def list_row(row: RequestRow, now: datetime) -> list[Block]:
         mrkdwn(f"{line}\n{_standing(request, status, row.access, now)} · {code(request.id)}"),
         _small(row, now),
     ]
-    if status is RequestStatus.PENDING and (buttons := _buttons(row)):
+    if status is RequestStatus.PENDING and request.awaits_confirmation and row.may_cancel:
+        blocks.append(confirm_buttons(request))
+    elif status is RequestStatus.PENDING and (buttons := _buttons(row)):
         blocks.append(actions(f"list:{request.id}", *buttons))
+    if row.may_cancel and may_ask_again(request, now):
+        blocks.append(again_actions(request))
     if row.access is not None and row.may_cancel:
         # It is the reader's own.
         blocks += access_buttons(row.access, may_extend=True)
@@ -120,8 +126,7 @@ def _standing(request: Request, status: RequestStatus, access: AccessSummary | N
     by = mention(request.approver or "")
     match status:
         case RequestStatus.PENDING:
-            votes = "needs one approval" if request.quorum == 1 else f"{count_votes(request)} so far"
-            return f"Waiting · {votes} · until {moment(request.expires_at)}"
+            return f"{_waiting_for(request)} · until {moment(request.expires_at)}"
         case RequestStatus.APPROVED if access is not None:
             return f"{state_line(access, now)} · approved by {by}"
         case RequestStatus.APPROVED:
@@ -129,8 +134,14 @@ def _standing(request: Request, status: RequestStatus, access: AccessSummary | N
         case RequestStatus.DENIED:
             return f"Denied by {by} · {moment(request.life_ends_at())}"
         case RequestStatus.CANCELLED:
-            return f"Cancelled by the requester · {moment(request.life_ends_at())}"
+            return f"Cancelled by {mention(request.ended_by[0] or '')} · {moment(request.life_ends_at())}"
     return f"Expired · no decision by {moment(request.expires_at)}"
+
+
+def _waiting_for(request: Request) -> str:
+    if request.awaits_confirmation:
+        return f"Requested by {mention(request.asked_by or '')} · waits for your confirmation"
+    return f"Waiting · {'needs one approval' if request.quorum == 1 else f'{count_votes(request)} so far'}"
 
 
 def _buttons(row: RequestRow) -> list[Block]:

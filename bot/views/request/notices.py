@@ -6,16 +6,15 @@ of the request as it is now, which may be later than what it is about.
 
 from __future__ import annotations
 
-from bot.slack.app_surface import ACCESS
 from bot.views.access.state import state_sentence
 from bot.views.acting import acting, your_request
+from bot.views.asking.again import again_actions
 from bot.views.block_kit import (
     Block,
     Message,
     actions,
     button,
     code,
-    code_line,
     context,
     length,
     mention,
@@ -87,12 +86,14 @@ def outcome(request: Request, place: CardPlace = NO_PLACE, summary: AccessSummar
             line = f":white_check_mark: {access} was approved by {by}{less_time(request)}. {state}"
             return _notice(line, request.approver_comment, f"{by} said:", where)
         case RequestStatus.DENIED:
-            return _with_words(f":no_entry: {access} was denied by {by}", request.approver_comment, where)
-    line = f":alarm_clock: {access} expired: nobody decided in time."
+            again = [again_actions(request)] if request.service is None else []
+            line = f":no_entry: {access} was denied by {by}"
+            return _with_words(line, request.approver_comment, *again, where)
+    late = "you didn't confirm it in time" if request.is_unconfirmed else "nobody decided in time"
+    line = f":alarm_clock: {access} expired: {late}."
     if request.service is not None:
         return _notice(f"{line} If it's still needed, let the service request it again.", None, "", where)
-    again = code_line(ACCESS, request.profile, length(request.duration), request.justification)
-    return Message(text=line, blocks=(mrkdwn(f"{line} If you still need it, request it again:\n{again}"), where))
+    return _notice(f"{line} If you still need it, request it again.", None, "", again_actions(request), where)
 
 
 def _with_words(line: str, said: str | None, *more: Block) -> Message:

@@ -17,6 +17,7 @@ from core.stores.dynamodb.outbox import DynamoDeliveries
 from core.stores.dynamodb.requests import DynamoRequests
 from core.stores.dynamodb.resealing import reseal_all
 from core.stores.dynamodb.sessions import DynamoSessions
+from core.stores.preferences import LedgerPreferences
 from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.seals import SealAlarm
 
@@ -33,6 +34,7 @@ class DynamoStores:
         alarm = SealAlarm(self.refusals)
         self.requests = DynamoRequests(connection, prefix, settings, alarm)
         self.break_glass = DynamoBreakGlass(connection, prefix, settings, alarm)
+        self.preferences = LedgerPreferences(self.break_glass)
         self.access = DynamoAccess(connection, prefix, settings, alarm)
         self.sessions = DynamoSessions(connection, prefix, settings, alarm)
         self.devices = DynamoDevices(connection, prefix, settings, alarm)

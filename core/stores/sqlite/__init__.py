@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.stores.commit import StoreSettings
+from core.stores.preferences import LedgerPreferences
 from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.seals import SealAlarm
 from core.stores.sqlite.access import SqliteAccess
@@ -37,6 +38,7 @@ class SqliteStores:
         alarm = SealAlarm(self.refusals)
         self.requests = SqliteRequests(self._database, settings, alarm)
         self.break_glass = SqliteBreakGlass(self._database, settings, alarm)
+        self.preferences = LedgerPreferences(self.break_glass)
         self.access = SqliteAccess(self._database, settings, alarm)
         self.sessions = SqliteSessions(self._database, settings, alarm)
         self.devices = SqliteDevices(self._database, settings, alarm)

@@ -109,12 +109,15 @@ function describe(ws, { kind, right, is_by_hand: isByHand }) {
   return kind === "added" ? `${name} got ${what}${who}` : `${name} no longer has ${what}${who}`;
 }
 
+/** What happened since the playground began, not in the week before it. */
+const justHappened = (ws) => ws.aws.happened.filter((each) => Date.parse(each.at) > ws.playground.began * 1000).slice(0, MOST_SHOWN);
+
 const Happened = ({ ws }) => html`
   <section aria-label="What just happened in AWS">
     <h3 class="account-name">What just happened</h3>
-    ${ws.aws.happened.length
+    ${justHappened(ws).length
       ? html`<ol class="happened">
-          ${ws.aws.happened.slice(0, MOST_SHOWN).map((each) => html`
+          ${justHappened(ws).map((each) => html`
             <li key="${each.at} ${each.kind} ${each.right?.right}" class="is-${each.kind}">
               <span>${describe(ws, each)}</span><span class="happened-at">${whenOf(ws, new Date(each.at))}</span>
             </li>

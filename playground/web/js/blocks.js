@@ -8,6 +8,7 @@ import { Field, initialOf } from "./fields.js";
 import { Icon } from "./icons.js";
 import { Menu } from "./menu.js";
 import { mrkdwn, textObject, textOnly } from "./mrkdwn.js";
+import { richText } from "./rich_text.js";
 
 export const Blocks = ({ blocks, surface }) =>
   blocks.map((block) => html`<${Block} key=${block.block_id} block=${block} surface=${surface} />`);
@@ -29,7 +30,7 @@ const Picture = ({ block }) => html`
     ${block.title && html`<figcaption>${textObject(block.title)}</figcaption>`}</figure>
 `;
 
-const RichText = () => html`<p class="block is-unknown">Rich text</p>`;
+const RichText = ({ block, surface }) => html`<div class="block text rich-text">${richText(block.elements, surface)}</div>`;
 
 const Section = ({ block, surface }) => html`
   <div class="block section">

@@ -57,7 +57,8 @@ export function fill(pattern, at, now) {
 /** The time between a moment and now, in its two largest units. */
 export function relative(at, now) {
   const seconds = Math.round((at - now) / 1000);
-  const left = length(Math.abs(seconds));
+  // What is left is rounded up: an hour that began just now isn't 59 minutes.
+  const left = length(seconds > 0 ? Math.ceil(seconds / 60) * 60 : -seconds);
   if (Math.abs(seconds) < 60) return seconds > 0 ? "in less than a minute" : "just now";
   return seconds > 0 ? `in ${left}` : `${left} ago`;
 }

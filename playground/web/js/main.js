@@ -83,7 +83,7 @@ function Page() {
 
   const change = (index, changes) =>
     setPanes((before) => before.map((pane, each) => (each === index ? settle({ ...pane, ...changes }) : pane)));
-  const stage = useMemo(() => ({ change, setActive }), []);
+  const stage = useMemo(() => ({ change, setActive, openTamper: () => experiments.open("tamper") }), []);
   const tour = useTour(ws, evidence, stage);
   const toggleSecond = () => {
     setActive(0);

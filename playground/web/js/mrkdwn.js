@@ -85,16 +85,34 @@ function formatted(found, context) {
   return html`<s>${inline(strike, context)}</s>`;
 }
 
+export function personMention(id, { ws, person }, label) {
+  return html`<span class=${id === person ? "mention is-me" : "mention"}>@${label ?? ws.nameOf(id)}</span>`;
+}
+
+export const channelLink = (id, ws, label) =>
+  html`<span class="mention">#${label ?? ws.channels.get(id)?.name ?? "private-channel"}</span>`;
+
+export const outerLink = (address, shown) =>
+  html`<a href=${address} target="_blank" rel="noopener noreferrer">${shown}</a>`;
+
+const PERMALINK = /^https:\/\/[a-z0-9-]+\.slack\.com\/archives\/([A-Z0-9]+)\/p(\d{10})(\d{6})$/;
+
+/** The link to a message of this workspace, which opens it in the pane; undefined for other addresses. */
+function messageLink(address, label, ws) {
+  const [, channel, seconds, fraction] = PERMALINK.exec(address) ?? [];
+  if (!channel || !ws.channels.has(channel)) return undefined;
+  const detail = { channel, ts: `${seconds}.${fraction}` };
+  const open = (event) => {
+    event.preventDefault();
+    event.currentTarget.dispatchEvent(new CustomEvent("openmessage", { bubbles: true, detail }));
+  };
+  return html`<a href=${address} class="message-link" onClick=${open}>${ordinary(label)}</a>`;
+}
+
 function special(inner, { ws, person }) {
   const [target, label] = inner.split("|");
-  if (target.startsWith("@")) {
-    const id = target.slice(1);
-    const isMe = id === person;
-    return html`<span class=${isMe ? "mention is-me" : "mention"}>@${label ?? ws.nameOf(id)}</span>`;
-  }
-  if (target.startsWith("#")) {
-    return html`<span class="mention">#${label ?? ws.channels.get(target.slice(1))?.name ?? "private-channel"}</span>`;
-  }
+  if (target.startsWith("@")) return personMention(target.slice(1), { ws, person }, label);
+  if (target.startsWith("#")) return channelLink(target.slice(1), ws, label);
   if (target.startsWith("!subteam^")) {
     const group = ws.groups.get(target.slice("!subteam^".length));
     const isMe = group?.users.includes(person);
@@ -103,7 +121,8 @@ function special(inner, { ws, person }) {
   if (target.startsWith("!date^")) return date(target, label, ws);
   if (/^!(?:here|channel|everyone)$/.test(target)) return html`<span class="mention is-me">@${target.slice(1)}</span>`;
   if (/^(?:https?:\/\/|mailto:)/.test(target)) {
-    return html`<a href=${plain(target)} target="_blank" rel="noopener noreferrer">${label ? ordinary(label) : plain(target)}</a>`;
+    const address = plain(target);
+    return messageLink(address, label ?? address, ws) ?? outerLink(address, label ? ordinary(label) : address);
   }
   return plain(label ?? target);
 }

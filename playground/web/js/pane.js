@@ -39,6 +39,20 @@ export function Pane({ ws, index, pane, change, isLive, hasModals, take }) {
     setSidebarOpen(false);
     change({ place: where, thread: null });
   };
+  const openMessage = ({ detail: { channel: where, ts } }) => {
+    const found = ws.channels.get(where);
+    if (found?.im_user) return go("messages");
+    if (!found?.members.includes(person)) return notify("That message is in a channel that this person isn't in.");
+    go(where);
+    // The conversation is drawn first.
+    return requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        const message = root.current?.querySelector(`[data-ts="${ts}"]`);
+        message?.scrollIntoView({ block: "center" });
+        message?.focus({ preventScroll: true });
+      }),
+    );
+  };
   const isCovered = (hasModals && ws.modalsOf(person).length > 0) || asking !== null;
   const isActive = () => root.current.contains(document.activeElement) || document.activeElement === document.body;
   const draftKey = `${person} ${place} ${thread ?? ""}`;
@@ -53,6 +67,7 @@ export function Pane({ ws, index, pane, change, isLive, hasModals, take }) {
       aria-label="Slack as ${ws.nameOf(person)} sees it"
       data-pane=${index}
       onfocusin=${take}
+      onopenmessage=${openMessage}
       onPointerDown=${take}
       onKeyDown=${(event) => event.key === "Escape" && isSidebarOpen && setSidebarOpen(false)}
     >

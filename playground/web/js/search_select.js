@@ -18,6 +18,7 @@ export function SearchSelect({ id, load, values, known, most, placeholder, chang
   const box = useRef(null);
   const field = useRef(null);
   const latest = useRef(0);
+  const isAwaited = useRef(false);
   const seen = useRef(new Map());
   for (const option of [...known, ...found]) seen.current.set(option.value, option);
   const textOf = (value) => seen.current.get(value)?.text ?? value;
@@ -27,6 +28,7 @@ export function SearchSelect({ id, load, values, known, most, placeholder, chang
 
   const search = async (typed) => {
     const turn = ++latest.current;
+    isAwaited.current = false;
     setQuery(typed);
     setBusy(true);
     const options = await load(typed);
@@ -35,14 +37,14 @@ export function SearchSelect({ id, load, values, known, most, placeholder, chang
     setFound(options);
     setActive(0);
     setBusy(false);
+    if (isAwaited.current) choose(options[0]);
   };
   const close = () => {
     latest.current += 1;
     setQuery(null);
     setBusy(false);
   };
-  const choose = (index) => {
-    const option = found[index];
+  const choose = (option) => {
     if (!option) return;
     if (!isMany) change([option.value]);
     else if (values.includes(option.value)) change(values.filter((each) => each !== option.value));
@@ -56,13 +58,14 @@ export function SearchSelect({ id, load, values, known, most, placeholder, chang
   };
   const onKeyDown = (event) => {
     const { key } = event;
+    const moved = isOpen && key !== "Home" && key !== "End" ? step(key, active, found.length) : undefined;
     if (key === "Escape" && isOpen) close();
     else if (key === "Tab") return close();
-    else if (!isOpen && (key === "ArrowDown" || key === "ArrowUp")) search("");
-    else if (isOpen && key === "Enter") choose(active);
-    else if (isOpen && key !== "Home" && key !== "End" && step(key, active, found.length) !== undefined) {
-      setActive(Math.max(0, step(key, active, found.length)));
-    } else if (key === "Backspace" && !query && values.length && (isMany || isOptional)) remove(values.at(-1));
+    else if (!isOpen && ["ArrowDown", "ArrowUp", "Enter"].includes(key)) search("");
+    // Who types fast presses Enter before the options are there.
+    else if (isOpen && key === "Enter") isBusy ? (isAwaited.current = true) : choose(found[active]);
+    else if (moved !== undefined) setActive(Math.max(0, moved));
+    else if (key === "Backspace" && !query && values.length && (isMany || isOptional)) remove(values.at(-1));
     else return;
     event.preventDefault();
   };
@@ -113,7 +116,7 @@ export function SearchSelect({ id, load, values, known, most, placeholder, chang
                 option=${option}
                 isChosen=${values.includes(option.value)}
                 isActive=${index === active}
-                choose=${() => choose(index)}
+                choose=${() => choose(option)}
                 over=${() => setActive(index)}
               />`,
             )}

@@ -48,7 +48,7 @@ export function steps(ws) {
     label,
     run: () => {
       const button = document.querySelector(`[data-tool="${tool}"]`);
-      if (button?.getAttribute("aria-expanded") !== "true" && button?.getAttribute("aria-pressed") !== "true") button?.click();
+      if (button?.getAttribute("aria-expanded") !== "true") button?.click();
     },
   });
 
@@ -122,7 +122,7 @@ export function steps(ws) {
             key: "tamper",
             title: "Tamper with a record",
             text: "Somebody who has the database changes a record behind Countersign's back. Verify the trail afterwards: it names the record.",
-            next: () => opening("experiments", "Open the experiments"),
+            next: () => ({ label: "Open the experiments", run: (stage) => stage.openTamper() }),
             isDone: () => ws.panels.tamper.tampered.length > 0,
           },
         ]

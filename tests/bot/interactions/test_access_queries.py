@@ -65,8 +65,9 @@ class Desk:
 
     def home(self, request: Request) -> str:
         """The section of Ann's Home tab that has this request."""
-        (title,) = [each.title for each in self.lists.sections(ANN) if request.id in str(each.rows)]
-        return title
+        lists = self.lists.home_lists(ANN)
+        (found,) = [each.key for each in lists if request.id in [row.request.id for row in each.rows]]
+        return found.heading
 
 
 @pytest.fixture

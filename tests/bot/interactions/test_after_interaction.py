@@ -56,5 +56,5 @@ def test_commit_is_delivered_at_once() -> None:
     assert nudged == [1]
 
 
-def _no_home(user_id: str, message: object) -> None:
-    raise AssertionError((user_id, message))
+def _no_home(interaction: Interaction, message: object) -> None:
+    raise AssertionError((interaction, message))

@@ -11,7 +11,7 @@ import pytest
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.views.break_glass.form import Origin
 from bot.views.break_glass.list import BreakGlassListKind
-from bot.views.home import MAX_ROWS
+from bot.views.home_state import SectionKey
 from bot.views.pagination import PER_PAGE
 from core.actor import Actor, UserId
 from core.break_glass import EventId, ReasonCode
@@ -62,7 +62,7 @@ def broken(service: BreakGlassService, clock: FrozenClock, invoker: Actor, durat
 def ids_on(lists: BreakGlassQueries, kind: BreakGlassListKind, person: Actor, page: int) -> list[str]:
     """The events on a page, in its order."""
     blocks = [str(block.get("block_id")) for block in lists.page(kind, person, page).blocks]
-    return [each[-16:] for each in blocks if re.fullmatch("list:[0-9a-f]{16}", each)]
+    return [each[-16:] for each in blocks if re.fullmatch("on:[a-z]+:[0-9]+:list:[0-9a-f]{16}", each)]
 
 
 def ids_on_all_pages(lists: BreakGlassQueries, kind: BreakGlassListKind, person: Actor) -> list[str]:
@@ -125,20 +125,32 @@ def test_longest_waiting_review_comes_first(
     assert ids_on(lists, REVIEWS, INVOKERS[0], 1) == []
 
 
-def test_home_has_a_section_for_invokers_and_approvers(
+def test_home_has_events_of_invokers_and_approvers(
     lists: BreakGlassQueries, service: BreakGlassService, clock: FrozenClock
 ) -> None:
-    assert [section.title for section in lists.sections(INVOKERS[0])] == [ACTIVE.heading, REVIEWS.heading]
-    assert lists.sections(LEAD) == ()
-    for invoker in INVOKERS[:MAX_ROWS]:
-        broken(service, clock, invoker)
+    made = [broken(service, clock, invoker) for invoker in INVOKERS[:2]]
 
-    (live,) = lists.sections(LEAD)
-    assert (len(live.rows), live.more) == (MAX_ROWS, None)
-    broken(service, clock, INVOKERS[-1])
-    (live,) = lists.sections(LEAD)
-    assert (len(live.rows), live.more) == (MAX_ROWS, "/breakglass active")
-    assert lists.sections(STRANGER) == ()
+    assert sorted(home_of(lists, LEAD)[SectionKey.EVENTS]) == sorted(made)
+    assert home_of(lists, INVOKERS[0])[SectionKey.EVENTS] == made[:1]
+    assert not any(home_of(lists, STRANGER).values())
+
+
+def test_own_event_that_waits_for_others_is_in_home(
+    lists: BreakGlassQueries, service: BreakGlassService, clock: FrozenClock
+) -> None:
+    mine, _ = [broken(service, clock, invoker) for invoker in INVOKERS[:2]]
+    clock.advance(HOUR)
+    shown = home_of(lists, INVOKERS[0])
+    assert shown == {SectionKey.EVENTS: [], SectionKey.REVIEW: [], SectionKey.OWN_EVENTS: [mine]}
+    (_, _, own) = lists.home_lists(INVOKERS[0])
+    row = str(own.section(slice(0, 1)).rows)
+    assert f"waiting for <@{LEAD.id}>" in row
+    assert "break_glass:review" not in row
+
+
+def home_of(lists: BreakGlassQueries, person: Actor) -> dict[SectionKey, list[str]]:
+    """The events in a person's Home tab, by section."""
+    return {each.key: [row.event.id for row in each.rows] for each in lists.home_lists(person)}
 
 
 def test_form_offers_allowed_profiles_and_asks_for_a_needed_code(

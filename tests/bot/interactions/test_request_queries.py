@@ -10,6 +10,7 @@ import pytest
 
 from bot.interactions.request_queries import RequestQueries
 from bot.views.home import MAX_ROWS
+from bot.views.home_state import SectionKey
 from bot.views.request.list import ListKind
 from core.actor import Actor, UserId
 from core.audit.trail import AuditAction, EntryDraft
@@ -106,27 +107,21 @@ def test_home_separates_pending_approved_and_other_requests(
     service.approve(live, LEAD)
     service.deny(denied, LEAD, "not now")
     (mine,) = asked(stores, clock, 1, LEAD)
-    shown = {section.title: str(section.rows) for section in lists.sections(ANN)}
+    shown = {each.key: [row.request.id for row in each.rows] for each in lists.home_lists(ANN)}
 
-    assert [mine in rows for rows in shown.values()] == [True, False, False]
-    assert [live in rows for rows in shown.values()] == [False, True, False]
-    assert [denied in rows and pending in rows for rows in shown.values()] == [False, False, True]
+    assert shown == {SectionKey.DECIDE: [mine], SectionKey.ACCESS: [live], SectionKey.REQUESTS: [pending, denied]}
 
 
-def test_home_shows_a_few_and_says_what_to_type_for_the_others(
-    lists: RequestQueries, stores: Stores, service: RequestService, clock: FrozenClock
-) -> None:
+def test_home_has_all_that_a_person_can_turn_to(lists: RequestQueries, stores: Stores, clock: FrozenClock) -> None:
     made = asked(stores, clock, 2 * MAX_ROWS)
-    for request in made[:MAX_ROWS]:
-        service.approve(request, LEAD)
-    assert [(len(each.rows), each.more) for each in lists.sections(ANN)] == [(0, None), *[(MAX_ROWS, None)] * 2]
-    assert [(len(each.rows), each.more) for each in lists.sections(LEAD)] == [(MAX_ROWS, None), *[(0, None)] * 2]
-    service.approve(asked(stores, clock, 1)[0], LEAD)
-    asked(stores, clock, 1)
+    decide, _, own = lists.home_lists(LEAD)
+    assert sorted(row.record_id for row in decide.section(slice(0, 100)).rows) == sorted(made)
+    assert (decide.section(slice(0, MAX_ROWS)).count, own.section(slice(0, MAX_ROWS)).rows) == (len(made), ())
 
-    assert [each.more for each in lists.sections(ANN)] == [None, "/access mine", "/access mine"]
-    assert [each.more for each in lists.sections(LEAD)] == ["/access pending", None, None]
-    assert [len(each.rows) for each in lists.sections(ANN)] == [0, MAX_ROWS, MAX_ROWS]
+
+def test_home_knows_who_can_request_nothing(lists: RequestQueries) -> None:
+    assert lists.may_request(ANN)
+    assert not lists.may_request(STRANGER)
 
 
 def test_form_offers_allowed_profiles_and_names_the_approvers(lists: RequestQueries) -> None:

@@ -140,6 +140,10 @@ class Office:
         return [each.text for each in self.slack.dm(user)]
 
 
+DECIDED = ["request:timeline"]
+"""The buttons of a request's card once it is decided."""
+
+
 def says(message: SlackMessage) -> str:
     """All the text of a message's blocks."""
     return str(message.blocks)

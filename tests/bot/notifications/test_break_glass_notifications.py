@@ -22,7 +22,7 @@ from core.services import BreakGlassService
 from core.stores import open_stores
 from localslack.faults import Fault, HangUp, Refuse, ServerError
 from localslack.records import Channel
-from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons, says
+from tests.bot.notifications.harness import CHANNEL, DECIDED, ELSEWHERE, Office, buttons, says
 from tests.core.services.harness import ANN, BOB, CLEO, EVE, STRANGER
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ def test_request_that_was_replaced_names_the_event_on_its_card(tower: Tower) -> 
     card = next(each for each in tower.office.cards() if request.id in says(each))
     assert "*Cancelled*" in says(card)
     assert f"replaced by break-glass event `{event.id}`" in says(card)
-    assert buttons(card) == []
+    assert buttons(card) == DECIDED
     assert f"declared break-glass event `{event.id}` instead" in tower.office.replies(card)[-1]
 
 

@@ -14,7 +14,7 @@ import pytest
 from core.outbox.outbox import LEASE
 from localslack.faults import Stall
 from tests.bot.notifications.deliver_until_killed import tell
-from tests.bot.notifications.harness import CHANNEL, Office, buttons, says
+from tests.bot.notifications.harness import CHANNEL, DECIDED, Office, buttons, says
 from tests.core.services.harness import ANN, BOB, RITA
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _assert_all_is_delivered(office: Office, twice: str | None) -> None:
     *orphans, card = office.cards()
     assert len(orphans) == (twice == "card")
     assert "*Approved*" in says(card)
-    assert buttons(card) == []
+    assert buttons(card) == DECIDED
     votes = [f"<@{ANN.id}> approved: 1 of 2 approvals."] * (2 if twice == "vote" else 1)
     told = office.replies(card)
     assert told[: len(votes)] == votes

@@ -12,7 +12,7 @@ from bot.slack.retry_after import FIX_PAUSE
 from core.audit.trail import AuditAction
 from core.outbox.outbox import FIRST_PAUSE, MAX_ATTEMPTS, DeliveryCounts
 from localslack.faults import HangUp, RateLimited, Refuse, ServerError
-from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons
+from tests.bot.notifications.harness import CHANNEL, DECIDED, ELSEWHERE, Office, buttons
 from tests.builders import a_draft
 from tests.core.services.harness import ANN, RITA, ChangingPolicy
 
@@ -84,7 +84,7 @@ def test_missing_scope_is_named_and_blocks_nothing_else(office: Office) -> None:
     office.deliver()
     office.deliver()
 
-    assert buttons(office.card()) == []
+    assert buttons(office.card()) == DECIDED
     assert len(office.replies()) == 1
     (waiting,) = office.waiting()
     assert "missing_scope (im:write). Add the missing scope" in (waiting.problem or "")
@@ -103,7 +103,7 @@ def test_permanent_error_is_parked_and_later_entries_go_on(office: Office, code:
     assert f"{code}. This is a bug in Countersign" in (parked.problem or "")
     office.cancel(request)
     assert office.deliver() == DeliveryCounts(delivered=1)
-    assert buttons(office.card()) == []
+    assert buttons(office.card()) == DECIDED
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_unreachable_requester_blocks_no_other_notification(office: Office, meth
     office.slack.faults.next(Refuse(code), method, where=lambda said: said.get("channel", "D")[0] == "D")
     office.deliver_all()
 
-    assert buttons(office.card()) == []
+    assert buttons(office.card()) == DECIDED
     assert office.replies() == [f"Denied by <@{ANN.id}>."]
     (parked,) = office.parked()
     assert parked.entry.event == "request_denied"
@@ -134,7 +134,7 @@ def test_card_that_cannot_be_updated_blocks_no_notification(office: Office) -> N
     assert buttons(office.card()) != []
     office.deliver_all()
     assert (len(office.replies()), len(office.directs())) == (1, 1)
-    assert buttons(office.card()) == []
+    assert buttons(office.card()) == DECIDED
 
 
 def test_closed_channel_keeps_no_outcome_from_the_requester(office: Office) -> None:
@@ -159,7 +159,7 @@ def test_delivery_is_not_parked_while_one_part_may_succeed(office: Office) -> No
     office.slack.faults.next(Refuse("user_disabled"), OPEN, times=2)
     assert office.deliver() == DeliveryCounts(postponed=1)
     office.deliver_all()
-    assert buttons(office.card()) == []
+    assert buttons(office.card()) == DECIDED
     assert len(office.replies()) == 1
     assert "user_disabled" in (office.parked()[0].problem or "")
 
@@ -275,7 +275,7 @@ def test_posted_card_needs_no_profile_in_the_policy(office: Office) -> None:
     office.policy.policy = ChangingPolicy(WITHOUT_PROD).policy
     office.cancel(request)
     assert office.deliver() == DeliveryCounts(delivered=1)
-    assert buttons(office.card()) == []
+    assert buttons(office.card()) == DECIDED
 
 
 def test_missing_record_is_reported_and_not_tried_for_ever(office: Office) -> None:

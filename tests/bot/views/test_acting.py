@@ -78,7 +78,7 @@ def test_request_from_a_terminal_says_which() -> None:
 def test_owner_reads_whose_request_it_was() -> None:
     expired = _by_service().expire(A_MOMENT + timedelta(days=2))
 
-    text = _joined(outcome(expired, None))
+    text = _joined(outcome(expired))
     assert "Your service `ci-deploy`'s request" in text
     # What the service wrote is no command for its owner to send.
     assert PERSUASIVE not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -27,6 +28,7 @@ from bot.views.break_glass.notices import (
     reviewed,
 )
 from bot.views.break_glass.replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
+from bot.views.links import NO_PLACE, CardPlace
 from bot.views.pagination import MAX_PAGES, PER_PAGE, read_page_button
 from bot.views.replies import explain, explain_in_field, reply
 from bot.views.timeline import MAX_LINES, timeline
@@ -57,6 +59,9 @@ from tests.harness.clock import A_MOMENT
 
 def at_most(bounds: tuple[int, int]) -> str:
     return (SPITEFUL * 60)[: bounds[1] - 1] + "."
+
+
+PLACE = CardPlace("C0ACCESS1", "https://acme.slack.com/archives/C0ACCESS1/p1768450800000100")
 
 
 def live() -> BreakGlassEvent:
@@ -160,11 +165,11 @@ MESSAGES: dict[str, Callable[[], Message]] = {
     "expired, in the thread": lambda: ended(live().expire(A_MOMENT + HOUR)),
     "reviewed, in the thread": lambda: reviewed(answered(shut())),
     "is it over": lambda: is_it_over(live()),
-    "closed, to the invoker": lambda: ended_for_invoker(shut(), "C0ACCESS1"),
-    "expired, to the invoker": lambda: ended_for_invoker(live().expire(A_MOMENT + HOUR), None),
-    "reviewed, to the invoker": lambda: review_for_invoker(answered(shut()), "C0ACCESS1"),
+    "closed, to the invoker": lambda: ended_for_invoker(shut(), PLACE),
+    "expired, to the invoker": lambda: ended_for_invoker(live().expire(A_MOMENT + HOUR), NO_PLACE),
+    "reviewed, to the invoker": lambda: review_for_invoker(answered(shut()), PLACE),
     "overdue": lambda: review_overdue(shut(), MENTIONS, DUE),
-    "escalated": lambda: escalated(live(), "C0ACCESS1"),
+    "escalated": lambda: escalated(live(), PLACE),
     **{f"refused {number}": lambda number=number: refused(refusals()[number]) for number in range(9)},  # type: ignore[misc]
     "declared": lambda: declared(live()),
     "declared, and over by now": lambda: declared(shut()),
@@ -225,8 +230,11 @@ def test_refusal_and_form_field_show_no_backticks_of_a_sentence() -> None:
 
 def test_slack_takes_the_forms_and_they_are_read_back() -> None:
     event_id = EventId("0123456789abcdef")
-    for form in (close_form(event_id), review_form(event_id)):
+    for form in (close_form(live()), review_form(shut()), review_form(answered(shut()))):
         check_view(form, "modal")
+        for said in (f"<@{live().invoker}>", live().profile, f"Why: {live().justification}"):
+            assert said in json.dumps(form, ensure_ascii=False)
+    assert f"Closed: {shut().closed_reason}" in json.dumps(review_form(shut()), ensure_ascii=False)
     view = {"private_metadata": event_id, "state": {"values": {"reason": {"answer": {"value": "it is up"}}}}}
     assert read_close_form(view) == (event_id, "it is up")
     values = {

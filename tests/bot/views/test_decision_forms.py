@@ -11,6 +11,7 @@ import pytest
 from bot.views.replies import notice, reply
 from bot.views.request.decision_forms import (
     COMMENT,
+    DURATION,
     ApprovalDraft,
     approve_form,
     deny_form,
@@ -51,19 +52,22 @@ def test_slack_takes_the_forms_at_the_longest_inputs(needs: ApprovalNeeds) -> No
     form = approve_form(request, needs, begun="n" * COMMENT_LENGTH[1])
 
     check_view(form, "modal")
-    check_view(deny_form(ID), "modal")
+    check_view(deny_form(request), "modal")
     check_view(notice(reply("n" * 5000)), "modal")
 
 
-def test_approval_form_says_who_what_how_long_and_why() -> None:
+def test_forms_of_a_decision_say_who_what_how_long_and_why() -> None:
     request = a_request(required_approvals=3, duration=timedelta(minutes=90))
     voted = request.approve(APPROVER, A_MOMENT, "Fine for tonight")
-    said = json.dumps(approve_form(voted, ApprovalNeeds(confirm=True))["blocks"])
-
-    for fact in (f"<@{REQUESTER}>", request.profile, "1h30m", request.justification, request.rule, request.id):
-        assert fact in said
-    assert f"1 of 3 approvals: <@{APPROVER}>" in said
-    assert "Fine for tonight" in said
+    for form in (approve_form(voted, ApprovalNeeds(confirm=True)), deny_form(voted)):
+        said = json.dumps(form["blocks"])
+        for fact in (f"<@{REQUESTER}>", request.profile, "1h30m", f"Why: {request.justification}"):
+            assert fact in said
+        assert f"1 of 3 approvals: <@{APPROVER}>" in said
+        assert "Needs 2 more approvals" in said
+        assert "Fine for tonight" in said
+        # What only developers need is in the timeline.
+        assert request.id not in said
 
 
 def test_approval_form_formats_nothing_that_was_typed() -> None:
@@ -78,10 +82,10 @@ def test_approval_form_formats_nothing_that_was_typed() -> None:
 @pytest.mark.parametrize(
     ("needs", "fields"),
     [
-        (ApprovalNeeds(), {COMMENT: True}),
-        (ApprovalNeeds(confirm=True), {COMMENT: True}),
-        (ApprovalNeeds(comment=True), {COMMENT: False}),
-        (EVERYTHING, {COMMENT: False, mfa.FIELD: False}),
+        (ApprovalNeeds(), {DURATION: False, COMMENT: True}),
+        (ApprovalNeeds(confirm=True), {DURATION: False, COMMENT: True}),
+        (ApprovalNeeds(comment=True), {DURATION: False, COMMENT: False}),
+        (EVERYTHING, {DURATION: False, COMMENT: False, mfa.FIELD: False}),
     ],
 )
 def test_approval_form_asks_for_what_the_rule_wants(needs: ApprovalNeeds, fields: dict[str, bool]) -> None:
@@ -98,6 +102,22 @@ def test_approval_form_is_read_back_with_what_it_showed() -> None:
     )
     assert fields_of(view) == (mfa.FIELD, COMMENT)
     assert fields_of(sent(written, comment="")) == (COMMENT,)
+
+
+def test_approval_form_offers_less_time_and_never_more() -> None:
+    request = a_request(duration=timedelta(minutes=90))
+    (field,) = (each for each in approve_form(request, EVERYTHING)["blocks"] if each.get("block_id") == DURATION)
+    offered = [each["value"] for each in field["element"]["options"]]
+    view = sent(f"{ID}:{'0' * 64}", comment="")
+
+    assert offered == ["all", "1h", "30m", "15m"]
+    for value, expected in {"all": None, "30m": timedelta(minutes=30)}.items():
+        view["state"]["values"][DURATION] = {"answer": {"selected_option": {"value": value}}}
+        assert read_approve_form(view).duration == expected
+    assert fields_of(view) == (COMMENT, DURATION)
+    view["state"]["values"][DURATION] = {"answer": {"selected_option": {"value": "for ever"}}}
+    with pytest.raises(InvalidInput, match="duration"):
+        read_approve_form(view)
 
 
 def test_approval_form_of_an_older_version_showed_nothing() -> None:
@@ -123,7 +143,7 @@ def test_approval_form_that_names_nothing_is_refused(written: str) -> None:
 
 
 def test_denial_form_is_read_back() -> None:
-    written = deny_form(ID)["private_metadata"]
+    written = deny_form(a_request(request_id=ID))["private_metadata"]
 
     assert read_deny_form(sent(written, reason="not today")) == (ID, "not today")
 

@@ -31,13 +31,13 @@ def test_card_shows_a_lapsed_vote_struck_through_with_its_reason() -> None:
     card = text_of(request_card(lapsed(), A_MOMENT, "").blocks)
     assert STRUCK in card
     assert f"1 of 2 approvals: <@{SECOND_APPROVER}>" in card
-    assert "Needs one approval" in card
+    assert "Needs one more approval" in card
 
 
 def test_thread_and_reply_say_which_vote_lapsed() -> None:
     assert STRUCK in text_of(approval_added(SECOND_APPROVER, lapsed()).blocks)
     assert STRUCK in voted(lapsed()).text
-    assert "1 more is needed" in voted(lapsed()).text
+    assert "One more is needed" in voted(lapsed()).text
 
 
 def test_list_counts_only_votes_that_count() -> None:

@@ -11,7 +11,7 @@ import pytest
 from bot.views.block_kit import MAX_UPDATE_TEXT, Message
 from bot.views.pagination import PER_PAGE
 from bot.views.replies import cancelled, explain, submitted
-from bot.views.request.card import APPROVE, CANCEL, DENY, MORE, request_card
+from bot.views.request.card import APPROVE, DENY, MORE, TIMELINE, request_card
 from bot.views.request.list import ListKind, RequestRow, list_page
 from bot.views.request.replies import denied, voted
 from core.actor import ProfileName, UserId
@@ -101,14 +101,14 @@ def test_typed_text_mentions_nobody_and_formats_nothing(state: str) -> None:
 def test_card_offers_buttons_only_while_they_can_work(state: str) -> None:
     buttons = pressable(request_card(STATES[state](), A_MOMENT))
 
-    assert buttons == ([APPROVE, DENY, CANCEL, MORE] if state in {"pending", "voted"} else [])
+    assert buttons == ([APPROVE, DENY, TIMELINE, MORE] if state in {"pending", "voted"} else [TIMELINE])
 
 
 def test_card_past_the_deadline_has_no_buttons_before_a_sweep() -> None:
     request = pending()
     card = request_card(request, request.expires_at)
 
-    assert pressable(card) == []
+    assert pressable(card) == [TIMELINE]
     assert "Expired" in formatted(card)
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from bot.views.block_kit import Message
+from bot.views.links import CardPlace
 from bot.views.mentions import MAX_MENTIONED, mention_deciders
 from bot.views.request.card import request_card
 from bot.views.request.notices import approval_added, ended, outcome, still_waiting
@@ -60,10 +61,10 @@ MESSAGES: dict[str, Callable[[], Message]] = {
     "reminder": lambda: still_waiting(voted(3), EVERYBODY),
     "approved": lambda: ended(voted(10)),
     "denied": lambda: ended(asked().deny(APPROVER, A_MOMENT, COMMENT)),
-    "approval told": lambda: outcome(voted(10), f"C{'0' * 30}"),
-    "denial told": lambda: outcome(asked().deny(APPROVER, A_MOMENT, COMMENT), None),
-    "policy's approval told": lambda: outcome(asked().approve_by_policy(A_MOMENT), None),
-    "expiry told": lambda: outcome(asked().expire(A_MOMENT + timedelta(days=2)), None),
+    "approval told": lambda: outcome(voted(10), CardPlace(f"C{'0' * 30}")),
+    "denial told": lambda: outcome(asked().deny(APPROVER, A_MOMENT, COMMENT)),
+    "policy's approval told": lambda: outcome(asked().approve_by_policy(A_MOMENT)),
+    "expiry told": lambda: outcome(asked().expire(A_MOMENT + timedelta(days=2))),
 }
 
 
@@ -106,7 +107,7 @@ def test_decided_card_mentions_nobody() -> None:
 def test_card_comment_is_shown_beside_its_author() -> None:
     request = a_request(required_approvals=2).approve(APPROVER, A_MOMENT, "seen the change")
     (comment,) = (block for block in request_card(request, A_MOMENT).blocks if "seen the change" in str(block))
-    assert [part["text"] for part in comment["elements"]] == [f"<@{APPROVER}>", "seen the change"]
+    assert [part["text"] for part in comment["elements"]] == [f"<@{APPROVER}> said:", "seen the change"]
 
 
 def test_reminder_without_anybody_to_name_is_still_a_sentence() -> None:

@@ -30,6 +30,7 @@ from core.stores.devices import DeviceStore
 from core.stores.directory import DirectoryStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
+from core.stores.preferences import PreferenceStore
 from core.stores.sessions import SessionStore
 from tests.builders import HOUR
 
@@ -204,6 +205,11 @@ class DisturbedStores:
     def messages(self) -> MessageStore:
         """Where the messages are."""
         return self._stores.messages
+
+    @property
+    def preferences(self) -> PreferenceStore:
+        """What people chose."""
+        return self._stores.preferences
 
     @property
     def refusals(self) -> RefusalLog:

@@ -17,7 +17,8 @@ from bot.views.access.way_in import PortalLink, SsoLogin, WayIn
 from bot.views.block_kit import MAX_UPDATE_TEXT, Message
 from bot.views.break_glass.card import CLOSE, break_glass_card
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
-from bot.views.home import HomeSection, home_tab
+from bot.views.home import HomePage, HomeRow, HomeSection, home_tab
+from bot.views.home_state import SectionKey
 from bot.views.links import NO_PLACE, CardPlace
 from bot.views.pagination import PER_PAGE
 from bot.views.request.card import TIMELINE, request_card
@@ -129,11 +130,9 @@ def test_lists_and_home_are_valid_at_the_longest_inputs(state: str) -> None:
     )
     event = EventRow(live(), DUE, may_close=True, access=access)
     check(event_list_page(BreakGlassListKind.ACTIVE, [event], page=1, has_more=False, now=now))
-    sections = [
-        HomeSection(title, [access_row(AccessRow(access, may_end=True), now)], "", "/access live")
-        for title in ("Your access now", "Your requests")
-    ]
-    check_view(home_tab(sections, now), "home")
+    row = HomeRow("0" * 16, access_row(AccessRow(access, may_end=True), now))
+    sections = [HomeSection(key, [row], 1) for key in (SectionKey.ACCESS, SectionKey.REQUESTS)]
+    check_view(home_tab(HomePage(sections), now), "home")
 
 
 @pytest.mark.parametrize(

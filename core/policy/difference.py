@@ -1,0 +1,186 @@
+"""What changes for people between two versions of a policy: who gains what, who loses what, and under which terms.
+
+Invariant: pure, and judged by the functions that decide in Slack. Everybody is covered: each person and each user group
+that one of the versions names, and everybody else. A person in several user groups has what each of them alone gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from core.actor import Actor, UserGroupId, UserId
+from core.duration import format_duration
+from core.policy.access_summary import describe_permission
+from core.policy.evaluator import Policy
+from core.policy.lint import all_selectors
+from core.policy.principals import PrincipalKind, PrincipalSelector
+from core.policy.rules import ApprovalRule, BreakGlassRule
+
+NOBODY: Final = UserId("U00000000000")
+"""Stands for the people whom neither version names by their id."""
+SEPARATOR: Final = "; "
+"""Between the terms of a right."""
+EVERYBODY_ELSE: Final = "everybody else"
+
+
+class Change(StrEnum):
+    """What becomes of a right."""
+
+    GAINED = "gained"
+    LOST = "lost"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class RightChange:
+    """One right: what it is, such as `request prod`, and its terms before and after. None: they don't have it."""
+
+    right: str
+    before: str | None
+    after: str | None
+
+    @property
+    def change(self) -> Change:
+        """What becomes of it."""
+        if self.before is None:
+            return Change.GAINED
+        return Change.LOST if self.after is None else Change.CHANGED
+
+    @property
+    def terms(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The terms that it had and has not, and those that it has now; all of them where it is gained or lost."""
+        before, after = (tuple(filter(None, (each or "").split(SEPARATOR))) for each in (self.before, self.after))
+        gone = tuple(each for each in before if each not in after)
+        return gone, tuple(each for each in after if each not in before)
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleChange:
+    """What changes for these people, who all see the same changes."""
+
+    people: tuple[str, ...]
+    changes: tuple[RightChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDifference:
+    """All that changes: for people, and in what profiles give. `others` are the sections of the file that differ."""
+
+    people: tuple[PeopleChange, ...] = ()
+    profiles: tuple[RightChange, ...] = ()
+    others: tuple[str, ...] = field(default=())
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nobody gains or loses anything."""
+        return not self.people and not self.profiles
+
+
+def compare_policies(old: Policy, new: Policy) -> PolicyDifference:
+    """What changes when the new version takes the old one's place."""
+    groups = old.user_groups() | new.user_groups()
+    found: dict[tuple[RightChange, ...], list[str]] = {}
+    for name, actor in _subjects((old, new), groups):
+        if changes := tuple(_compare(_rights(old, actor), _rights(new, actor))):
+            found.setdefault(changes, []).append(name)
+    people = tuple(PeopleChange(tuple(names), changes) for changes, names in found.items())
+    profiles = tuple(_compare(_given(old), _given(new)))
+    return PolicyDifference(people, profiles, _differing_sections(old, new))
+
+
+def _subjects(policies: Iterable[Policy], groups: frozenset[UserGroupId]) -> Iterator[tuple[str, Actor]]:
+    leaves: set[PrincipalSelector] = set()
+    for policy in policies:
+        selectors = tuple(selector for _, selector in all_selectors(policy.document))
+        leaves |= policy.document.named_people().leaves(selectors)
+    nowhere = dict.fromkeys(groups, False)
+    for leaf in sorted(leaves, key=lambda each: (list(PrincipalKind).index(each.kind), each.value)):
+        match leaf.kind:
+            case PrincipalKind.USER:
+                yield leaf.value, Actor(id=UserId(leaf.value), memberships=nowhere)
+            case PrincipalKind.EMAIL:
+                yield leaf.value, Actor(id=NOBODY, email=leaf.value, memberships=nowhere)
+            case PrincipalKind.USER_GROUP:
+                group = UserGroupId(leaf.value)
+                yield f"everybody in {group}", Actor(id=NOBODY, memberships={**nowhere, group: True})
+            case PrincipalKind.GROUP:
+                # A group that doesn't exist: the file would be refused.
+                continue
+    yield EVERYBODY_ELSE, Actor(id=NOBODY, memberships=nowhere)
+
+
+def _rights(policy: Policy, person: Actor) -> Mapping[str, str]:
+    """Every right of this person under this version, with its terms."""
+    rights: dict[str, str] = {}
+    for name in policy.document.profiles:
+        if (rule := policy.terms_for(name, person)) is not None:
+            rights[f"request {name}"] = _request_terms(policy, rule, person)
+        if (declared := policy.break_glass_terms_for(name, person)) is not None:
+            rights[f"break the glass for {name}"] = _event_terms(declared)
+        for each in policy.document.approval:
+            if each.covers(name) and policy.document.named_people().find(person, each.approvers).selector is not None:
+                rights[f"approve {name} under rule {each.name}"] = _approval_terms(each)
+        if policy.judge_review(person, profile=name, invoker=UserId("U0000000000X")).is_allowed:
+            rights[f"close and review break-glass for {name}"] = ""
+    if policy.judge_admin(person).is_allowed:
+        rights["revoke any access"] = ""
+    return rights
+
+
+def _request_terms(policy: Policy, rule: ApprovalRule, person: Actor) -> str:
+    approvals = "1 approval" if rule.required_approvals == 1 else f"{rule.required_approvals} approvals"
+    terms = [
+        f"up to {format_duration(rule.max_duration)}",
+        approvals,
+        f"decided within {format_duration(rule.decide_within)}",
+    ]
+    if rule.auto_approve is not None:
+        automatic = rule.auto_approve
+        named = automatic.requesters
+        is_for_them = named is None or policy.document.named_people().find(person, named).selector is not None
+        if is_for_them:
+            at_once = format_duration(automatic.max_duration or rule.max_duration)
+            terms.append(f"automatic up to {at_once}{' in some hours' if automatic.time is not None else ''}")
+    limits = rule.limits()
+    terms += [f"{limits.max_pending} open at once"] if limits.max_pending > 1 else []
+    if limits.cooldown_after_denial is not None:
+        terms.append(f"{format_duration(limits.cooldown_after_denial)} pause after a denial")
+    return SEPARATOR.join(terms)
+
+
+def _approval_terms(rule: ApprovalRule) -> str:
+    needs = [("with a form", rule.confirm), ("with a code", rule.needs_code), ("with a comment", rule.needs_comment)]
+    return SEPARATOR.join(text for text, is_needed in needs if is_needed)
+
+
+def _event_terms(rule: BreakGlassRule) -> str:
+    terms = [f"up to {format_duration(rule.max_duration)}", f"for {', '.join(rule.allowed_reason_codes)}"]
+    terms += ["with a code"] if rule.needs_code else []
+    terms += ["in some hours"] if rule.time is not None else []
+    window = format_duration(rule.quota_window)
+    terms += [f"{format_duration(rule.cooldown)} pause"] if rule.cooldown is not None else []
+    terms += [f"{rule.max_per_user} a person in {window}"] if rule.max_per_user is not None else []
+    terms += [f"{rule.max_per_profile} a profile in {window}"] if rule.max_per_profile is not None else []
+    return SEPARATOR.join(terms)
+
+
+def _given(policy: Policy) -> Mapping[str, str]:
+    """What each profile gives."""
+    return {
+        name: SEPARATOR.join(map(describe_permission, policy.access_of(name))) or "a decision only"
+        for name in policy.document.profiles
+    }
+
+
+def _compare(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[RightChange]:
+    for right in dict.fromkeys((*before, *after)):
+        if before.get(right) != after.get(right):
+            yield RightChange(right, before.get(right), after.get(right))
+
+
+def _differing_sections(old: Policy, new: Policy) -> tuple[str, ...]:
+    before, after = old.document.model_dump(mode="json"), new.document.model_dump(mode="json")
+    return tuple(name for name in after if before[name] != after[name])
