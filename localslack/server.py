@@ -61,11 +61,8 @@ class LocalSlack:
         self.socket_mode = SocketMode(self.backend, timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._request_url: str | None = None
-<<<<<<< HEAD
         self._options_url: str | None = None
-=======
         self._open_posts = OpenPosts()
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 
         interactions = Interactions(self.backend, self._transport, self._options_transport)
         self.run_command = interactions.run_command

@@ -17,13 +17,7 @@ from bot.interactions.commands.breakglass import BreakGlassCommand, CloseEvent, 
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.declaring import Declaring
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
-<<<<<<< HEAD
 from bot.interactions.responder import FormToOpen, Responder
-from bot.interactions.timeline_queries import TimelineQueries
-=======
-from bot.interactions.responder import Responder, note_store_error
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
-from bot.observability.logs import about
 from bot.slack.app_surface import BREAK_GLASS
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
@@ -40,29 +34,17 @@ from bot.views.break_glass.form import (
 from bot.views.break_glass.list import NEWER, OLDER, BreakGlassListKind
 from bot.views.break_glass.replies import (
     NOT_DECLARED_YET,
-    closed,
     refuse_other_requester,
-<<<<<<< HEAD
-    review_recorded,
-=======
-    without_store,
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 )
 from bot.views.help import break_glass_help
 from bot.views.home import BREAK
 from bot.views.pagination import one_of, read_page_button
-<<<<<<< HEAD
-from bot.views.replies import FORM_NOT_YET
-=======
-from bot.views.replies import reply
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 from bot.views.request.card import DECLARE_INSTEAD
 from core.actor import Actor, ChannelId, check_channel_id
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import CountersignError, InvalidInput, StoreError
 from core.policy import PolicySource
 from core.request import Request, RequestId
-from core.services import BreakGlassService
 from core.stores.base import Stores
 
 
@@ -72,26 +54,16 @@ class BreakGlassInteractions:
     def __init__(
         self,
         responder: Responder,
-        service: BreakGlassService,
         stores: Stores,
         policy: PolicySource,
         lists: BreakGlassQueries,
         directory: SlackDirectory,
-<<<<<<< HEAD
-        timelines: TimelineQueries,
         declaring: Declaring,
         closes: CloseLines,
-        previews: Previews,
     ) -> None:
         self._declaring = declaring
         self._closes = closes
-        self._previews = previews
-        self._timelines = timelines
-=======
-    ) -> None:
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
         self._responder = responder
-        self._service = service
         self._stores = stores
         self._policy = policy
         self._lists = lists

@@ -144,14 +144,9 @@ class ReplySender:
 
         def redraw() -> None:
             view, known = self.shown(make()), {"hash": interaction.view_hash} if interaction.view_hash else {}
-<<<<<<< HEAD
-            # A view that is drawn without its external_id loses it, and with it where to reply.
-            view |= {"external_id": interaction.external_id} if interaction.external_id else {}
-=======
             if interaction.external_id:
                 # It says where the form was opened, and an update without it would forget that.
                 view = view | {"external_id": interaction.external_id}
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
             self._is_refused(lambda: self._form_client.views_update(view_id=interaction.view_id, view=view, **known))
 
         lane = Lane.EMERGENCY_FORM if interaction.is_emergency else Lane.FORM

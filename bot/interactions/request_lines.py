@@ -19,15 +19,19 @@ from core.errors import InvalidInput, NotAllowed
 
 
 class RequestLines:
-    """Submits lines of `/access`. Safe for threads."""
+    """Submits what people fill in, and lines of `/access`. Safe for threads."""
 
     def __init__(self, drafts: DraftSubmission, lists: RequestQueries, clock: Clock) -> None:
         self._drafts = drafts
         self._lists = lists
         self._clock = clock
 
+    def submit_form(self, person: Actor, draft: RequestDraft, key: str | None) -> Message:
+        """What became of what was filled in. Raises like DraftSubmission.submit."""
+        return self._drafts.submit(person, draft, key)
+
     def submit(self, person: Actor, draft: RequestDraft, key: str | None) -> Message:
-        """What became of it, for this person. Raises like DraftSubmission.submit."""
+        """What became of what was typed. Raises like DraftSubmission.submit."""
         try:
             return self._drafts.submit(person, draft, key)
         except (InvalidInput, NotAllowed) as refusal:

@@ -10,21 +10,13 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 
-<<<<<<< HEAD
 from bot.interactions.abilities import find_abilities
-from bot.interactions.list_pages import cut_page, home_section, iterate_records, read_access, read_sessions
-=======
 from bot.interactions.list_pages import HomeList, cut_page, iterate_records, read_access, read_sessions
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 from bot.interactions.offers import first_offers, request_offers, search_profiles
 from bot.views.block_kit import Block, Message
-<<<<<<< HEAD
 from bot.views.help import Abilities
-from bot.views.home import MAX_ROWS, HomeSection
-=======
 from bot.views.home import MAX_COUNTED, HomeRow
 from bot.views.home_state import SectionKey
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 from bot.views.replies import NOTHING_TO_REQUEST, not_requestable, notice, reply
 from bot.views.request.form import NOTHING_BEGUN, BegunRequest, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
@@ -82,7 +74,6 @@ class RequestQueries:
             HomeList(SectionKey.REQUESTS, others, lambda rows: self._draw(self._with_access(rows))),
         )
 
-<<<<<<< HEAD
     def profile_names(self) -> Collection[str]:
         """The names of all profiles."""
         return self._policy.current().document.profiles.keys()
@@ -96,7 +87,7 @@ class RequestQueries:
         people = self._judging()
         terms = people.policy.terms_for(profile, people.ask(person, people.policy.needed_to_request))
         return terms.max_duration if terms is not None else None
-=======
+
     def may_request(self, person: Actor) -> bool:
         """False when it is certain that no rule lets this person request anything."""
         people = self._judging()
@@ -106,7 +97,6 @@ class RequestQueries:
     def _draw(self, rows: Sequence[RequestRow]) -> list[HomeRow]:
         now = self._clock.now()
         return [HomeRow(row.request.id, list_row(row, now)) for row in rows]
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
 
     def may_declare(self, person: Actor, profile: str) -> bool:
         """True when this person can break the glass instead of waiting."""

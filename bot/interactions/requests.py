@@ -17,14 +17,10 @@ from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.naming import naming
-<<<<<<< HEAD
-from bot.interactions.request_lines import RequestLines
-=======
 from bot.interactions.notify import NotifyInteractions
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
+from bot.interactions.request_lines import RequestLines
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
-from bot.interactions.submitting import DraftSubmission
 from bot.slack.app_surface import ACCESS, REQUEST_ACCESS
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
@@ -59,7 +55,7 @@ from core.services.vote import ApprovalFormNeeded
 
 
 class RequestInteractions:
-    """What Slack sends about requests. `drafts` submits what was filled in, `lines` what was typed.
+    """What Slack sends about requests. `lines` submits what was filled in or typed.
 
     `access` answers the lines of `/access` that are about open access, `devices` those about terminals, `notify` the
     one about direct messages; `form_to_ask` makes the form to ask a question.
@@ -71,7 +67,6 @@ class RequestInteractions:
         service: RequestService,
         lists: RequestQueries,
         directory: SlackDirectory,
-        drafts: DraftSubmission,
         lines: RequestLines,
         access: AccessInteractions,
         devices: DeviceInteractions,
@@ -88,7 +83,6 @@ class RequestInteractions:
         self._service = service
         self._lists = lists
         self._directory = directory
-        self._drafts = drafts
         self._lines = lines
         self._access = access
 
@@ -128,7 +122,7 @@ class RequestInteractions:
 
         def submit() -> Message:
             draft = read_request_form(get_dict(body, "view", "state", "values"))
-            return self._drafts.submit(self._actor(interaction), draft, interaction.view_id or None)
+            return self._lines.submit_form(self._actor(interaction), draft, interaction.view_id or None)
 
         fields = request_fields_of(get_dict(body, "view"))
         self._responder.respond_to_view(ack, interaction, submit, fields, closes=True)
@@ -240,17 +234,11 @@ class RequestInteractions:
             case RequestDraft() as draft:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
                 key = interaction.trigger_id or None
-<<<<<<< HEAD
                 return self._lines.submit(self._actor(interaction), draft, key)
-            case OpenForm() | BegunRequest() | ShowHelp() | ShowNotify():
-                return access_help(self._lists.abilities(self._actor(interaction)))
-=======
-                return self._drafts.submit(self._actor(interaction), draft, key)
-            case OpenForm() | ShowHelp():
-                return reply(HELP)
             case ShowNotify():
                 return self._notify.answer(interaction)
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
+            case OpenForm() | BegunRequest() | ShowHelp():
+                return access_help(self._lists.abilities(self._actor(interaction)))
             case PairDevice() | ShowDevices():
                 return self._devices.answer(interaction, typed)
             case _:

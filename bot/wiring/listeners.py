@@ -84,25 +84,16 @@ def register_listeners(
     asking = AskingInteractions(responder, services.requests, again, queries, lists.requests, directory, link_to_card)
     drafts = DraftSubmission(services.requests, directory, services.clock, link_to_card, lists.requests.may_declare)
     requests = RequestInteractions(
-<<<<<<< HEAD
-        responder, services.requests, lists.requests, directory, drafts,
+        responder, services.requests, lists.requests, directory,
         RequestLines(drafts, lists.requests, services.clock), access, devices, services.previews, asking.form_to_ask,
+        notify,
     )  # fmt: skip
     declaring = Declaring(services.break_glass, policy, lists.events, services.clock)
     closes = CloseLines(services.break_glass, stores.break_glass, policy, services.clock, directory)
-    break_glass = BreakGlassInteractions(
-        responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines, declaring,
-        closes, services.previews,
-    )  # fmt: skip
-=======
-        responder, services.requests, lists.requests, directory, drafts, access, devices, services.previews,
-        asking.form_to_ask, notify,
-    )  # fmt: skip
-    break_glass = BreakGlassInteractions(responder, services.break_glass, stores, policy, lists.events, directory)
+    break_glass = BreakGlassInteractions(responder, stores, policy, lists.events, directory, declaring, closes)
     follow_ups = FollowUpInteractions(
         responder, services.break_glass, directory, lists.timelines, services.previews
     )  # fmt: skip
->>>>>>> 5354c50a97d11ba3828c0b5b961ca27aac544b54
     menus = ProfileMenus(responder, policy, directory, lists.requests, lists.events)
     for each in (requests, asking, access, devices, break_glass, follow_ups, notify, menus, lists.home):
         each.register(app)
