@@ -88,7 +88,7 @@ def _write_element(element: Block) -> str:
             return f"[{element['text']['text']}]" + (f" (asks first: {asks})" if asks else "")
         case "overflow":
             return f"[⋯ {' | '.join(each['text']['text'] for each in element['options'])}]"
-        case "radio_buttons":
+        case "radio_buttons" | "checkboxes":
             return f"one of: {' | '.join(map(_write_option, element['options']))}"
         case "static_select" | "multi_static_select":
             most = f" of up to {element['max_selected_items']}" if "max_selected_items" in element else ""
