@@ -131,7 +131,7 @@ class AskingInteractions:
             with naming(named) as request_id:
                 return question_sent(self._service.ask(request_id, self._actor(interaction), text))
 
-        self._responder.respond_to_view(ack, interaction, decide, (QUESTION_FIELD,))
+        self._responder.respond_to_view(ack, interaction, decide, (QUESTION_FIELD,), closes=True)
 
     def on_answer(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Answer was clicked, under a question: show the question, and take the answer."""
@@ -153,7 +153,7 @@ class AskingInteractions:
             with naming(named) as request_id:
                 return answer_sent(self._service.answer(request_id, self._actor(interaction), number, text), number)
 
-        self._responder.respond_to_view(ack, interaction, decide, (ANSWER_FIELD,))
+        self._responder.respond_to_view(ack, interaction, decide, (ANSWER_FIELD,), closes=True)
 
     def _actor(self, interaction: Interaction) -> Actor:
         return self._directory.actor(interaction.user_id, interaction.team_id)

@@ -19,6 +19,7 @@ def test_question_is_asked_and_answered_on_the_page(screens: Screens) -> None:
     form.get_by_role("button", name="Ask", exact=True).click()
 
     screens.pane(LEFT).get_by_role("button", name="Countersign").first.click()
+    screens.pane(LEFT).get_by_role("button", name="Messages").click()
     asked = screens.messages(LEFT, QUESTION).last
     asked.get_by_role("button", name="Answer…").click()
     form = screens.page.get_by_role("dialog", name="Answer a question")
