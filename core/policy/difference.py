@@ -6,7 +6,7 @@ that one of the versions names, and everybody else. A person in several user gro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -16,7 +16,7 @@ from core.duration import format_duration
 from core.policy.access_summary import describe_permission
 from core.policy.evaluator import Policy
 from core.policy.lint import all_selectors
-from core.policy.principals import PrincipalKind, PrincipalSelector
+from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import ApprovalRule, BreakGlassRule
 
 NOBODY: Final = UserId("U00000000000")
@@ -83,8 +83,9 @@ def compare_policies(old: Policy, new: Policy) -> PolicyDifference:
     """What changes when the new version takes the old one's place."""
     groups = old.user_groups() | new.user_groups()
     found: dict[tuple[RightChange, ...], list[str]] = {}
+    before, after = _rights_of(old), _rights_of(new)
     for name, actor in _subjects((old, new), groups):
-        if changes := tuple(_compare(_rights(old, actor), _rights(new, actor))):
+        if changes := tuple(_compare(before(actor), after(actor))):
             found.setdefault(changes, []).append(name)
     people = tuple(PeopleChange(tuple(names), changes) for changes, names in found.items())
     profiles = tuple(_compare(_given(old), _given(new)))
@@ -112,25 +113,43 @@ def _subjects(policies: Iterable[Policy], groups: frozenset[UserGroupId]) -> Ite
     yield EVERYBODY_ELSE, Actor(id=NOBODY, memberships=nowhere)
 
 
-def _rights(policy: Policy, person: Actor) -> Mapping[str, str]:
-    """Every right of this person under this version, with its terms."""
-    rights: dict[str, str] = {}
-    for name in policy.document.profiles:
-        if (rule := policy.terms_for(name, person)) is not None:
-            rights[f"request {name}"] = _request_terms(policy, rule, person)
-        if (declared := policy.break_glass_terms_for(name, person)) is not None:
-            rights[f"break the glass for {name}"] = _event_terms(declared)
-        for each in policy.document.approval:
-            if each.covers(name) and policy.document.named_people().find(person, each.approvers).selector is not None:
-                rights[f"approve {name} under rule {each.name}"] = _approval_terms(each)
-        if policy.judge_review(person, profile=name, invoker=UserId("U0000000000X")).is_allowed:
-            rights[f"close and review break-glass for {name}"] = ""
-    if policy.judge_admin(person).is_allowed:
-        rights["revoke any access"] = ""
+def _rights_of(policy: Policy) -> Callable[[Actor], Mapping[str, str]]:
+    """A function that says every right of a person under this version, with its terms.
+
+    An approver also closes and reviews break-glass for the profile, and revokes what the rule gave.
+    """
+    people, parts = policy.document.named_people(), [_part(policy, name) for name in policy.document.profiles]
+
+    def rights(person: Actor) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        for part in parts:
+            (name,) = part.document.profiles
+            if (rule := part.terms_for(name, person)) is not None:
+                found[f"request {name}"] = _request_terms(people, rule, person)
+            if (declared := part.break_glass_terms_for(name, person)) is not None:
+                found[f"break the glass for {name}"] = _event_terms(declared)
+            for each in part.document.approval:
+                if people.find(person, each.approvers).selector is not None:
+                    found[f"approve {name} under rule {each.name}"] = _approval_terms(each)
+        if policy.judge_admin(person).is_allowed:
+            found["revoke any access"] = ""
+        return found
+
     return rights
 
 
-def _request_terms(policy: Policy, rule: ApprovalRule, person: Actor) -> str:
+def _part(policy: Policy, profile: str) -> Policy:
+    """This version with one profile and the rules that cover it, in their order: it decides the same, much faster."""
+    document = policy.document
+    part = {
+        "profiles": {profile: document.profiles[profile]},
+        "approval": tuple(rule for rule in document.approval if rule.covers(profile)),
+        "break_glass": document.break_glass_rules(profile),
+    }
+    return Policy(digest=policy.digest, document=document.model_copy(update=part))
+
+
+def _request_terms(people: People, rule: ApprovalRule, person: Actor) -> str:
     approvals = "1 approval" if rule.required_approvals == 1 else f"{rule.required_approvals} approvals"
     terms = [
         f"up to {format_duration(rule.max_duration)}",
@@ -140,7 +159,7 @@ def _request_terms(policy: Policy, rule: ApprovalRule, person: Actor) -> str:
     if rule.auto_approve is not None:
         automatic = rule.auto_approve
         named = automatic.requesters
-        is_for_them = named is None or policy.document.named_people().find(person, named).selector is not None
+        is_for_them = named is None or people.find(person, named).selector is not None
         if is_for_them:
             at_once = format_duration(automatic.max_duration or rule.max_duration)
             terms.append(f"automatic up to {at_once}{' in some hours' if automatic.time is not None else ''}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from bot.views.block_kit import mrkdwn
 from bot.views.break_glass.list import EventRow, event_row
 from bot.views.devices.list import device_row
 from bot.views.home import (
@@ -39,6 +40,7 @@ from tests.harness.clock import A_MOMENT
 if TYPE_CHECKING:
     from bot.views.block_kit import Message
 
+MAX_BLOCKS_OF_A_MESSAGE: Final = 50
 NOW: Final = A_MOMENT + timedelta(minutes=1)
 
 
@@ -54,7 +56,10 @@ def event_of(record_id: str = "") -> HomeRow:
 
 
 def longest_outcome() -> Message:
-    return timeline(replace(a_timeline(500), activity=tuple(an_activity(number) for number in range(8))))
+    """As many blocks as a message can have."""
+    told = timeline(replace(a_timeline(500), activity=tuple(an_activity(number) for number in range(8))))
+    more = [mrkdwn("One more.")] * (MAX_BLOCKS_OF_A_MESSAGE - len(told.blocks))
+    return replace(told, blocks=(*told.blocks, *more))
 
 
 def texts(view: dict[str, Any]) -> list[str]:
