@@ -69,6 +69,8 @@ def write_blocks(blocks: Iterable[Block]) -> Iterator[str]:
                 yield " ".join(map(_write_element, block["elements"]))
             case "input":
                 yield from _write_input(block)
+            case "image":
+                yield f"[picture: {block['title']['text']}] {block['alt_text']}"
             case other:
                 raise ValueError(f"a {other} is not written yet")
 
