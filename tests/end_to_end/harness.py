@@ -165,7 +165,8 @@ class Harness:
     def get_clicks(self) -> None:
         """Of several instances over HTTP, this one gets every click and every event from now on."""
         assert isinstance(self._instance.transport, HttpTransport)
-        self.slack.use_http(self._instance.transport.url)
+        url = self._instance.transport.url
+        self.slack.use_http(url, options_url=url)
 
     def deliver(self) -> None:
         """Deliver soon what is due."""
@@ -174,7 +175,7 @@ class Harness:
     def __enter__(self) -> Self:
         self._instance.lifecycle.start()
         if isinstance(self._instance.transport, HttpTransport):
-            self.slack.use_http(self._instance.transport.url)
+            self.get_clicks()
         return self
 
     def __exit__(

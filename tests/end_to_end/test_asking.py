@@ -38,10 +38,9 @@ def test_command_in_one_line_requests_and_says_what_happens_next(harness: Harnes
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("prod 2 deploy the fix", "2 has no unit. Nothing was changed. Send this instead:"),
-        ("prod 2h", "The justification is missing"),
-        ("prdo 2h deploy the fix", "There is no profile"),
+        ("pendng", "Nothing was changed.\nSend this instead:\n`/access pending`"),
         ("prod 9h deploy the fix", "9h is longer than the 4h that are allowed"),
+        ("prod 9h deploy the fix", "Send this instead:\n`/access prod 4h deploy the fix`"),
         ("help", "opens the form"),
     ],
 )

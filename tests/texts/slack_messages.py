@@ -13,7 +13,6 @@ from bot.interactions.list_pages import HomeList
 from bot.interactions.request_queries import RequestQueries
 from bot.views.break_glass import notices as break_glass_notices
 from bot.views.break_glass.card import break_glass_card
-from bot.views.break_glass.list import HELP as BREAK_GLASS_HELP
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page
 from bot.views.directory_notices import user_group_changed
 from bot.views.home import HomeOutcome, HomePage, HomeRow, HomeSection, home_notice, home_tab
@@ -26,7 +25,6 @@ from bot.views.replies import notice, reply
 from bot.views.report.monthly import monthly_summary
 from bot.views.request import notices as request_notices
 from bot.views.request.card import request_card
-from bot.views.request.list import HELP as ACCESS_HELP
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
 from bot.views.seal_notices import seal_broken
 from bot.views.timeline import timeline
@@ -66,7 +64,6 @@ def slack_messages(stores: Stores) -> Iterator[Text]:
     yield from _on("Slack: lists", _lists())
     yield from _home(stores)
     yield from _on("Slack: the timeline of a break-glass event", _timelines())
-    yield from _on("Slack: help", [("/access help", reply(ACCESS_HELP)), ("/breakglass help", reply(BREAK_GLASS_HELP))])
 
 
 def _on(surface: str, messages: Iterator[tuple[str, Message]] | list[tuple[str, Message]]) -> Iterator[Text]:
