@@ -73,24 +73,24 @@ def make_tables(
         _access_table(access),
         _reviews_table(access),
         table(
-            "requests", "Requests", "Every request about which something was recorded in the period.",
+            "requests", "Requests", "Every request about which something was recorded in the period, newest first.",
             _REQUEST_COLUMNS, ReportedRequest, lambda row: _request(row, now),
         ),
         table(
             "break_glass", "Break-glass events",
-            "Every event about which something was recorded in the period, with the verdict of its review.",
+            "Every event about which something was recorded in the period, with the verdict of its review, newest first.",
             _EVENT_COLUMNS, ReportedEvent, lambda row: _event(row, within, now),
         ),
         table(
-            "grants", "Access at the targets", "Each right that a decision gave, and when it was open.",
+            "grants", "Access at the targets", "Each right that a decision gave, and when it was open, newest first.",
             _GRANT_COLUMNS, ReportedGrant, _grant,
         ),
         table(
-            "sessions", "Credentials", "Each device that got credentials under a grant, and how often.",
+            "sessions", "Credentials", "Each device that got credentials under a grant, and how often, newest first.",
             _SESSION_COLUMNS, ReportedSession, _session,
         ),
         table(
-            "refusals", "Refused attempts", "What was tried and refused. Equal attempts at one time are one row.",
+            "refusals", "Refused attempts", "What was tried and refused, newest first. Equal attempts at one time are one row.",
             _REFUSAL_COLUMNS, ReportedRefusal, _refusal,
         ),
         _policy_table(policies),
@@ -203,7 +203,7 @@ def _access_table(access: AccessNow) -> ReportTable:
         )
         for each in access.holders
     ]  # fmt: skip
-    about = "Every access that is open at the moment of the report, whenever it was given."
+    about = "Every access that is open at the moment of the report, the longest open first."
     return _listed("access_now", "Who has access now", about, columns, cells)
 
 
@@ -220,7 +220,7 @@ def _reviews_table(access: AccessNow) -> ReportTable:
         )
         for each in access.reviews
     ]  # fmt: skip
-    about = "Every break-glass event that has ended and waits for its review at the moment of the report."
+    about = "Every break-glass event that has ended and waits for its review, the longest due first."
     return _listed("reviews_due", "Reviews that are due", about, columns, cells)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Final
 
 import pytest
@@ -60,13 +61,17 @@ def test_denying_needs_a_reason_which_the_requester_reads(screens: Screens) -> N
     request = screens.ask()
     screens.press(RIGHT, "Deny…")
     form = screens.dialog("Deny request")
+    expect(form).to_contain_text("Why: Deploy the fix for INC-12")
     form.get_by_role("button", name="Deny").click()
     expect(form.get_by_role("textbox", name="Why are you denying this request?")).to_have_accessible_description(
-        "Please complete this required field."
+        "Please complete this required field. The requester and auditors see this."
     )
     form.get_by_role("textbox", name="Why are you denying this request?").fill(WHY_NOT)
     form.get_by_role("button", name="Deny").click()
 
+    # The form closes, and its outcome is beside the card.
+    expect(form).to_be_hidden()
+    expect(screens.messages(RIGHT, "You denied")).to_be_visible()
     expect(screens.card(LEFT)).to_contain_text("Denied")
     expect(screens.card(LEFT)).to_contain_text(WHY_NOT)
     assert screens.stored(request).status is RequestStatus.DENIED
@@ -118,13 +123,22 @@ def test_guest_is_refused_in_words(screens: Screens) -> None:
 def test_approval_form_shows_the_request_as_it_is_recorded(screens: Screens) -> None:
     request = screens.ask()
     screens.card(RIGHT).get_by_role("button", name="More actions").click()
-    screens.page.get_by_role("menuitem", name="Approve with a comment…").click()
+    screens.page.get_by_role("menuitem", name="Approve with a comment, or for less time…").click()
     form = screens.dialog("Approve request")
-    for fact in ("Mira Lindqvist", "prod", "1h", "Deploy the fix for INC-12", request.id):
+    for fact in ("Mira Lindqvist", "prod", "1h", "Why: Deploy the fix for INC-12"):
         expect(form).to_contain_text(fact)
     assert screens.stored(request).status is RequestStatus.PENDING
 
     form.get_by_role("textbox", name="Comment for the requester").fill("Go ahead")
+    form.get_by_role("combobox", name="For how long?").click()
+    form.get_by_role("option", name="30m").click()
     form.get_by_role("button", name="Approve").click()
-    expect(screens.dialog("Countersign")).to_contain_text("Approved.")
-    assert screens.stored(request).approver_comment == "Go ahead"
+    expect(form).to_be_hidden()
+    expect(screens.messages(RIGHT, "Approved.")).to_be_visible()
+    approved = screens.stored(request)
+    assert (approved.approver_comment, approved.granted_duration) == ("Go ahead", timedelta(minutes=30))
+    # The requester's message leads to the card.
+    screens.pane(LEFT).get_by_role("button", name="Countersign").click()
+    screens.pane(LEFT).get_by_role("button", name="Messages", exact=False).click()
+    screens.messages(LEFT, "Go ahead").get_by_role("link", name="Open the card").first.click()
+    expect(screens.card(LEFT)).to_be_focused()

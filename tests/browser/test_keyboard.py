@@ -89,7 +89,7 @@ def test_person_is_changed_and_menu_used_without_a_mouse(screens: Screens) -> No
 
     screens.card(RIGHT).get_by_role("button", name="More actions").focus()
     keyboard.press("ArrowDown")
-    expect(screens.page.get_by_role("menuitem", name="Approve with a comment…")).to_be_focused()
+    expect(screens.page.get_by_role("menuitem", name="Approve with a comment, or for less time…")).to_be_focused()
     keyboard.press("Escape")
     expect(screens.card(RIGHT).get_by_role("button", name="More actions")).to_be_focused()
 

@@ -139,6 +139,19 @@ def test_denial_asks_why_and_ends_the_request(harness: Harness) -> None:
     assert harness.reads(JON, f"You denied `prod` for 2h. <@{MIRA}> will be notified, with your reason.")
 
 
+def test_deny_opens_no_form_that_could_not_be_used(harness: Harness) -> None:
+    request = harness.ask()
+    card = harness.card(request)
+    for person in (SAM, JON):
+        harness.actor(person)
+    harness.slack.press(SAM, card, DENY)
+    assert "You can't do this" in harness.next_reply(SAM)
+    harness.slack.press(AIKO, card, APPROVE)
+    harness.slack.press(JON, card, DENY)
+    assert f"already approved by <@{AIKO}>" in harness.next_reply(JON)
+    assert (harness.slack.modal(SAM), harness.slack.modal(JON)) == (None, None)
+
+
 def test_denial_without_a_reason_is_a_mistake_in_its_field(harness: Harness) -> None:
     request = harness.ask()
     harness.slack.press(JON, harness.card(request), DENY)

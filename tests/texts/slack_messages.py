@@ -18,14 +18,17 @@ from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_
 from bot.views.directory_notices import user_group_changed
 from bot.views.home import HomeOutcome, HomePage, HomeRow, HomeSection, home_notice, home_tab, not_let_in
 from bot.views.home_state import HomeFilter, HomeState, SectionKey
+from bot.views.links import linked, linked_view, with_link
 from bot.views.mentions import mention_all, mention_deciders
 from bot.views.mfa_notices import mfa_changed, your_mfa_changed
+from bot.views.pagination import ListPlace, in_list, read_list_place
 from bot.views.policy_notices import policy_in_force, policy_refused
 from bot.views.preferences import notify_form, notify_saved
 from bot.views.replies import notice, reply
 from bot.views.report.monthly import monthly_summary
 from bot.views.request import notices as request_notices
 from bot.views.request.card import request_card
+from bot.views.request.decision_forms import deny_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
 from bot.views.seal_notices import seal_broken
 from bot.views.timeline import timeline
@@ -62,9 +65,19 @@ def slack_messages(stores: Stores) -> Iterator[Text]:
     yield from _on("Slack: in the thread of a request", _request_notices())
     yield from _on("Slack: in the thread of a break-glass event, and to its invoker", _event_notices())
     yield from _on("Slack: in the security channel", _security_posts())
+    yield from _on("Slack: links", _links())
     yield from _on("Slack: lists", _lists())
     yield from _home(stores)
     yield from _on("Slack: the timeline of a break-glass event", _timelines())
+
+
+def _links() -> Iterator[tuple[str, Message]]:
+    hosts = ("tickets.example.com",)
+    asked = records.pending().replace(justification="See https://tickets.example.com/INC-12, not http://evil.example")
+    yield "to the ticket system, on a card", linked(request_card(asked, NOW), hosts)
+    form = linked_view(deny_form(asked), hosts)
+    assert read_list_place(in_list(form["blocks"], ListKind.MINE, 2)[-1]["block_id"]) == ListPlace("mine", 2)
+    yield "a refusal leads to its card", with_link(reply("This was already approved. Nothing was changed."), PLACE.url)
 
 
 def _on(surface: str, messages: Iterator[tuple[str, Message]] | list[tuple[str, Message]]) -> Iterator[Text]:

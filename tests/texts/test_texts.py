@@ -29,6 +29,7 @@ from tests.texts.command_line import command_line
 from tests.texts.deliveries import deliveries
 from tests.texts.errors import ROOTS, SAMPLES, errors
 from tests.texts.policy import policy_mistakes
+from tests.texts.report import report
 from tests.texts.settings import setting_errors
 from tests.texts.slack_access import slack_access
 from tests.texts.slack_asking import slack_asking
@@ -79,6 +80,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, moto_url: str) -> Page:
                 *slack_forms(),
                 *slack_replies(),
                 *errors(),
+                *report(),
             ]
     finally:
         sys.setprofile(before)

@@ -63,12 +63,16 @@ def write_blocks(blocks: Iterable[Block]) -> Iterator[str]:
                     yield _write_element(block["accessory"])
             case "context":
                 yield f"~ {' '.join(_write_text(each) for each in block['elements'])}"
+            case "rich_text":
+                yield f"> {_write_rich(block)}"
             case "divider":
                 yield "----"
             case "actions":
                 yield " ".join(map(_write_element, block["elements"]))
             case "input":
                 yield from _write_input(block)
+            case "image":
+                yield f"[picture: {block['title']['text']}] {block['alt_text']}"
             case other:
                 raise ValueError(f"a {other} is not written yet")
 
@@ -79,6 +83,14 @@ def _write_input(block: Block) -> Iterator[str]:
     yield f"    {_write_element(block['element'])}"
     if "hint" in block:
         yield f"    ({block['hint']['text']})"
+
+
+def _write_rich(block: Block) -> str:
+    return "".join(
+        f"<{each['url']}>" if each["type"] == "link" else str(each["text"])
+        for section in block["elements"]
+        for each in section["elements"]
+    )
 
 
 def _write_element(element: Block) -> str:

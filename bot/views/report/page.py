@@ -125,11 +125,11 @@ def _table(table: ReportTable, cells: Cells, max_rows: int) -> Iterator[str]:
         return
     if table.count > max_rows:
         yield (
-            f'<p class="panel warn">This page shows the newest {max_rows:,} of {table.count:,}. '
+            f'<p class="panel warn">This page shows the first {max_rows:,} of {table.count:,}. '
             f"With <code>--csv FOLDER</code>, all of them are in <code>{name}.csv</code>.</p>\n"
         )
     yield f'<div class="scroll" role="region" tabindex="0" aria-label="{title}">\n<table>\n'
-    yield f"<caption>{title}, newest first</caption>\n<thead><tr>"
+    yield f"<caption>{title}</caption>\n<thead><tr>"
     for column in table.columns:
         number = ' class="number"' if column.kind is CellKind.NUMBER else ""
         yield f'<th scope="col"{number}>{escape(column.title)}</th>'

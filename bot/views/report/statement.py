@@ -66,7 +66,7 @@ def describe_integrity(report: AccessReport) -> Statement:
     lines = [*_describe_verification(integrity.verification), *_describe_checkpoint(report)]
     if reading.unusable:
         lines += [
-            f"{reading.unusable:,} entries have no genuine seal, and nothing that they say is in this report:",
+            f"Entries without a genuine seal: {reading.unusable:,}. Nothing that they say is in this report:",
             *reading.named,
         ]
     else:
@@ -101,7 +101,7 @@ def _describe_verification(found: Verification | None) -> Iterator[str]:
         )
         return
     tally = found.tally
-    scope = f"{tally.entries:,} entries in {tally.chains:,} chains, and {tally.records:,} records"
+    scope = f"entries: {tally.entries:,}, chains: {tally.chains:,}, records: {tally.records:,}"
     if not found.findings:
         yield f"The whole trail was verified for this report: {scope}. No tampering was found."
         return
