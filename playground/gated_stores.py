@@ -138,6 +138,7 @@ class GatedStores:
     directory: Any
     outbox: Any
     messages: Any
+    preferences: Any
 
     def __init__(self, stores: Stores, gate: StoreGate) -> None:
         self._stores = stores

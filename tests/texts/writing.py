@@ -90,6 +90,12 @@ def _write_element(element: Block) -> str:
             return f"[⋯ {' | '.join(each['text']['text'] for each in element['options'])}]"
         case "radio_buttons":
             return f"one of: {' | '.join(map(_write_option, element['options']))}"
+        case "checkboxes":
+            chosen = [each["value"] for each in element.get("initial_options", [])]
+            boxes = (
+                f"[{'x' if each['value'] in chosen else ' '}] {_write_option(each)}" for each in element["options"]
+            )
+            return f"any of: {' | '.join(boxes)}"
         case "static_select":
             return f"menu: {' | '.join(map(_write_option, element['options']))}"
         case "plain_text_input":
