@@ -69,12 +69,24 @@ def command_line(folder: Path, moto_url: str) -> Iterator[Text]:
             ("policy", _policy(operator)),
             ("audit", _audit(operator)),
             ("init", _init(operator)),
+            ("report", _report(operator)),
             ("ledgers", _ledgers(operator)),
             ("mfa", _mfa(operator)),
             ("serve", _serve(operator)),
         ):
             for title, said in cases:
                 yield Text(f"Command line: countersign {surface}", title, said)
+
+
+def _report(operator: _Operator) -> Iterator[tuple[str, str]]:
+    line = f"report --since 2026-01-01 --out {operator.folder}/report.html"
+    yield "a report", operator.type(f"{line} --csv {operator.folder}/tables")
+    yield "without Slack", operator.type(line, SLACK_BOT_TOKEN=None)
+    yield "without a key", operator.type(line, COUNTERSIGN_AUDIT_KEY=None)
+    yield "with another key", operator.type(line, COUNTERSIGN_AUDIT_KEY="another-key-that-has-more-than-32-characters")
+    yield "a day that is none", operator.type(f"report --since yesterday --out {operator.folder}/report.html")
+    yield "a place that isn't there", operator.type(f"report --since 2026-01-01 --out {operator.folder}/no/report.html")
+    yield "a time zone that isn't there", operator.type(f"{line} --timezone Mars/Olympus")
 
 
 def _help(command: click.Command, path: tuple[str, ...]) -> Iterator[Text]:
