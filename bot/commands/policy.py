@@ -20,7 +20,7 @@ from bot.commands.policy_explain import explain
 from bot.commands.policy_files import MISTAKEN, json_option, plain_errors, policy_option, print_json, read_or_exit
 from bot.commands.policy_replay import replay
 from bot.commands.policy_test import test
-from bot.commands.terminal import count_of
+from bot.commands.terminal import Ink, color_option, count_of
 from bot.settings import read_settings
 from core.audit.trail import AuditAction
 from core.clock import format_time
@@ -41,6 +41,7 @@ def policy() -> None:
 @click.argument("path", required=False)
 @policy_option
 @json_option
+@color_option
 def check(path: str | None, policy_path: str, *, as_json: bool) -> None:
     """List every mistake in a policy file, with its line and how to fix it, and what is probably not meant."""
     named = path or policy_path
@@ -55,9 +56,11 @@ def check(path: str | None, policy_path: str, *, as_json: bool) -> None:
         count_of(len(document.break_glass), "break-glass rule"),
         *([count_of(len(document.targets), "target")] if document.targets else []),
     )
+    ink = Ink.of_stdout()
     for each in notes:
-        click.echo(f"{named}:{each.line}: note: {each.path}: {each.problem}. {each.fix}")
-    click.echo(f"{named} is valid: {', '.join(counts)}; digest {loaded.digest[:_DIGITS_SHOWN]}")
+        ink.say(ink.paint(f"{named}:{each.line}: note: {each.path}: {each.problem}. {each.fix}", "quiet"))
+    valid = ink.paint(f"{named} is valid", "good")
+    ink.say(f"{valid}: {', '.join(counts)}; digest {loaded.digest[:_DIGITS_SHOWN]}")
 
 
 def _print_check(named: str) -> None:

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 import click
 
+from bot.commands.terminal import Ink
 from core.errors import InvalidInput
 from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.policy import Policy
@@ -45,8 +46,9 @@ def read_or_exit(path: str, read: Callable[[str], T]) -> T:
     try:
         return read(path)
     except InvalidPolicy as error:
+        ink = Ink.of_stdout()
         for each in error.problems:
-            click.echo(write_problem(path, each))
+            ink.say(ink.paint(write_problem(path, each), "bad"))
         click.get_current_context().exit(MISTAKEN)
 
 

@@ -83,6 +83,8 @@ def test_bad_setting_ends_the_command_without_a_traceback() -> None:
     done = subprocess.run(  # noqa: S603 - the command is ours
         [Path(sys.executable).with_name("countersign"), "tables", "check"],
         env={"COUNTERSIGN_AUDIT_KEY": "a-secret-that-is-short"},
+        # The script of a shared environment looks for the packages where it is started.
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         check=False,
