@@ -73,24 +73,28 @@ def make_tables(
         _access_table(access),
         _reviews_table(access),
         table(
-            "requests", "Requests", "Every request about which something was recorded in the period, newest first.",
+            "requests", "Requests",
+            "Every request about which something was recorded in the period, newest first.",
             _REQUEST_COLUMNS, ReportedRequest, lambda row: _request(row, now),
         ),
         table(
             "break_glass", "Break-glass events",
-            "Every event about which something was recorded in the period, with the verdict of its review, newest first.",
+            "Every event about which something was recorded in the period, with its review, newest first.",
             _EVENT_COLUMNS, ReportedEvent, lambda row: _event(row, within, now),
         ),
         table(
-            "grants", "Access at the targets", "Each right that a decision gave, and when it was open, newest first.",
+            "grants", "Access at the targets",
+            "Each right that a decision gave, and when it was open, newest first.",
             _GRANT_COLUMNS, ReportedGrant, _grant,
         ),
         table(
-            "sessions", "Credentials", "Each device that got credentials under a grant, and how often, newest first.",
+            "sessions", "Credentials",
+            "Each device that got credentials under a grant, and how often, newest first.",
             _SESSION_COLUMNS, ReportedSession, _session,
         ),
         table(
-            "refusals", "Refused attempts", "What was tried and refused, newest first. Equal attempts at one time are one row.",
+            "refusals", "Refused attempts",
+            "What was tried and refused, newest first. Equal attempts at one time are one row.",
             _REFUSAL_COLUMNS, ReportedRefusal, _refusal,
         ),
         _policy_table(policies),
