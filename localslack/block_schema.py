@@ -55,9 +55,9 @@ def _option(*, allows_mrkdwn: bool = False, with_url: bool = False) -> ObjectRul
     )
 
 
-_OPTION = _option()
+OPTION = _option()
 _CHOICE = _option(allows_mrkdwn=True)
-_GROUP = ObjectRule({"label": TextRule(limits.OPTION_TEXT), "options": ListRule(_OPTION, limits.OPTIONS)})
+_GROUP = ObjectRule({"label": TextRule(limits.OPTION_TEXT), "options": ListRule(OPTION, limits.OPTIONS)})
 
 
 def _distinct_options(element: Json, at: str, report: Report) -> None:
@@ -89,7 +89,7 @@ _COMMON: dict[str, BlockRule] = {"action_id": _ID, "confirm": _CONFIRM, "focus_o
 _WITH_PLACEHOLDER: dict[str, BlockRule] = {**_COMMON, "placeholder": TextRule(limits.PLACEHOLDER)}
 _MULTI_SELECT: dict[str, BlockRule] = {**_WITH_PLACEHOLDER, "max_selected_items": IntegerRule(1, limits.OPTIONS)}
 _OPTION_LISTS: dict[str, BlockRule] = {
-    "options": ListRule(_OPTION, limits.OPTIONS),
+    "options": ListRule(OPTION, limits.OPTIONS),
     "option_groups": ListRule(_GROUP, limits.OPTIONS),
 }
 _DISPATCH_CONFIG = ObjectRule({}, {"trigger_actions_on": ListRule(StringRule(30), 2)})
@@ -148,10 +148,10 @@ ELEMENTS: dict[str, BlockRule] = {
     ),
     "datetimepicker": ObjectRule({}, {**_COMMON, "initial_date_time": IntegerRule(10**9, 10**10 - 1)}),
     "static_select": ObjectRule(
-        {}, {**_WITH_PLACEHOLDER, **_OPTION_LISTS, "initial_option": _OPTION}, _either_options_or_groups
+        {}, {**_WITH_PLACEHOLDER, **_OPTION_LISTS, "initial_option": OPTION}, _either_options_or_groups
     ),
     "external_select": ObjectRule(
-        {}, {**_WITH_PLACEHOLDER, "initial_option": _OPTION, "min_query_length": IntegerRule(0, 100)}
+        {}, {**_WITH_PLACEHOLDER, "initial_option": OPTION, "min_query_length": IntegerRule(0, 100)}
     ),
     "users_select": ObjectRule({}, {**_WITH_PLACEHOLDER, "initial_user": _ID}),
     "channels_select": ObjectRule({}, {**_WITH_PLACEHOLDER, **_RESPONSE_URL, "initial_channel": _ID}),
@@ -160,14 +160,14 @@ ELEMENTS: dict[str, BlockRule] = {
     ),
     "multi_static_select": ObjectRule(
         {},
-        {**_MULTI_SELECT, **_OPTION_LISTS, "initial_options": ListRule(_OPTION, limits.OPTIONS)},
+        {**_MULTI_SELECT, **_OPTION_LISTS, "initial_options": ListRule(OPTION, limits.OPTIONS)},
         _either_options_or_groups,
     ),
     "multi_external_select": ObjectRule(
         {},
         {
             **_MULTI_SELECT,
-            "initial_options": ListRule(_OPTION, limits.OPTIONS),
+            "initial_options": ListRule(OPTION, limits.OPTIONS),
             "min_query_length": IntegerRule(0, 100),
         },
     ),

@@ -57,6 +57,7 @@ BUTTON_VALUE = 2000
 URL = 3000
 OPTIONS = 100
 OVERFLOW_OPTIONS = 5
+MIN_QUERY = 3  # The default of min_query_length.
 CHOICES = 10  # checkboxes and radio buttons
 OPTION_TEXT = 75
 OPTION_VALUE = 150

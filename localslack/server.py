@@ -62,12 +62,14 @@ class LocalSlack:
         self.socket_mode = SocketMode(self.backend, timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._request_url: str | None = None
+        self._options_url: str | None = None
         self._open_posts = OpenPosts()
 
-        interactions = Interactions(self.backend, self._transport)
+        interactions = Interactions(self.backend, self._transport, self._options_transport)
         self.run_command = interactions.run_command
         self.shortcut = interactions.shortcut
         self.press = interactions.press
+        self.search = interactions.search
         self.submit = interactions.submit
         self.close = interactions.close
         self.open_home = interactions.open_home
@@ -130,12 +132,13 @@ class LocalSlack:
         """SLACK_SIGNING_SECRET."""
         return self.backend.app.signing_secret
 
-    def use_http(self, request_url: str) -> None:
+    def use_http(self, request_url: str, *, options_url: str | None = None) -> None:
         """From now on, send payloads to this URL instead of over Socket Mode.
 
-        For example http://127.0.0.1:3000/slack/events.
+        For example http://127.0.0.1:3000/slack/events. `options_url` is the manifest's `message_menu_options_url`:
+        without it, menus with an external data source stay empty over HTTP.
         """
-        self._request_url = request_url
+        self._request_url, self._options_url = request_url, options_url
 
     def cut_app(self) -> None:
         """Drop the connections of all requests that the app hasn't answered yet, as if it had died."""
@@ -153,6 +156,13 @@ class LocalSlack:
         if self._request_url is None:
             return self.socket_mode
         return HttpAppTransport(self._request_url, self.signing_secret, self._timeout_seconds, self._open_posts)
+
+    def _options_transport(self) -> AppTransport | None:
+        if self._request_url is None:
+            return self.socket_mode
+        if self._options_url is None:
+            return None
+        return HttpAppTransport(self._options_url, self.signing_secret, self._timeout_seconds)
 
     # What can be seen ----------------------------------------------------------------------------------------------
 

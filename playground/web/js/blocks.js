@@ -98,6 +98,7 @@ function Input({ block, surface }) {
         : html`<label for=${id} class="input-label">${name}</label>`}
       <${Field}
         id=${id}
+        block=${block}
         element=${element}
         value=${surface.valueFor(block, element)}
         change=${change}
@@ -184,7 +185,7 @@ function Chooser({ block, element, surface }) {
   const name = element.placeholder ? textOnly(element.placeholder) : "Choose";
   return html`
     <div class="chooser">
-      <${Field} id=${id} element=${element} value=${value} change=${change} context=${surface} aria=${{ "aria-label": name }} />
+      <${Field} id=${id} block=${block} element=${element} value=${value} change=${change} context=${surface} aria=${{ "aria-label": name }} />
     </div>
     ${dialog}
   `;

@@ -93,7 +93,12 @@ SLACKS_LIMITS: Final = part(
     oauth_config=part(scopes=part(bot=some(NAME, 0, 255))),
     settings=part(
         event_subscriptions=part(request_url=text(1, 3500, "^https?://"), bot_events=some(NAME, 0, 100)),
-        interactivity=part(("is_enabled",), is_enabled=FLAG, request_url=text(1, 3500, "^https?://")),
+        interactivity=part(
+            ("is_enabled",),
+            is_enabled=FLAG,
+            request_url=text(1, 3500, "^https?://"),
+            message_menu_options_url=text(1, 3500, "^https?://"),
+        ),
         org_deploy_enabled=FLAG,
         socket_mode_enabled=FLAG,
         token_rotation_enabled=FLAG,
