@@ -118,7 +118,8 @@ _REQUEST_COLUMNS = (
     Column("asked_seconds", "Asked for", CellKind.DURATION), Column("outcome", "Outcome"),
     Column("decided_by", "Decided by", CellKind.PEOPLE), Column("decided_at", "Decided", CellKind.MOMENT),
     Column("comment", "Comment or reason", CellKind.TEXT), Column("given_seconds", "Given", CellKind.DURATION),
-    Column("access_ends_at", "Access until", CellKind.MOMENT), Column("rule", "Rule", CellKind.CODE), _SERVICE, _ID,
+    Column("access_ends_at", "Access until", CellKind.MOMENT), Column("rule", "Rule", CellKind.CODE),
+    Column("asked_by", "Asked by somebody else", CellKind.PEOPLE), _SERVICE, _ID,
 )  # fmt: skip
 
 
@@ -126,7 +127,8 @@ def _request(row: ReportedRequest, now: datetime) -> Cells:
     deciders = " ".join(dict.fromkeys((*row.approvers, *([row.decided_by] if row.decided_by else []))))
     return (
         row.at, row.person, row.profile, row.justification, row.asked_seconds, outcome_of(row, now), deciders,
-        row.decided_at, row.comment, row.given_seconds, row.access_ends_at, row.rule, row.service, row.id,
+        row.decided_at, row.comment, row.given_seconds, row.access_ends_at, row.rule,
+        row.asked_by, row.service, row.id,
     )  # fmt: skip
 
 
