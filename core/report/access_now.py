@@ -22,7 +22,7 @@ from core.stores.record_store import MAX_PER_PAGE, iterate_pages
 
 BY_REQUEST: Final = "by request"
 BY_BREAK_GLASS: Final = "by break-glass"
-DECISION_ONLY: Final = "approved; the profile gives no rights by itself"
+DECISION_ONLY: Final = "approved; its profile gives no rights"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,24 +73,28 @@ def make_tables(
         _access_table(access),
         _reviews_table(access),
         table(
-            "requests", "Requests", "Every request about which something was recorded in the period, newest first.",
+            "requests", "Requests",
+            "Every request about which something was recorded in the period, newest first.",
             _REQUEST_COLUMNS, ReportedRequest, lambda row: _request(row, now),
         ),
         table(
             "break_glass", "Break-glass events",
-            "Every event about which something was recorded in the period, with the verdict of its review, newest first.",
+            "Every event about which something was recorded in the period, with its review, newest first.",
             _EVENT_COLUMNS, ReportedEvent, lambda row: _event(row, within, now),
         ),
         table(
-            "grants", "Access at the targets", "Each right that a decision gave, and when it was open, newest first.",
+            "grants", "Access at the targets",
+            "Each right that a decision gave, and when it was open, newest first.",
             _GRANT_COLUMNS, ReportedGrant, _grant,
         ),
         table(
-            "sessions", "Credentials", "Each device that got credentials under a grant, and how often, newest first.",
+            "sessions", "Credentials",
+            "Each device that got credentials under a grant, and how often, newest first.",
             _SESSION_COLUMNS, ReportedSession, _session,
         ),
         table(
-            "refusals", "Refused attempts", "What was tried and refused, newest first. Equal attempts at one time are one row.",
+            "refusals", "Refused attempts",
+            "What was tried and refused, newest first. Equal attempts at one time are one row.",
             _REFUSAL_COLUMNS, ReportedRefusal, _refusal,
         ),
         _policy_table(policies),
@@ -114,7 +118,8 @@ _REQUEST_COLUMNS = (
     Column("asked_seconds", "Asked for", CellKind.DURATION), Column("outcome", "Outcome"),
     Column("decided_by", "Decided by", CellKind.PEOPLE), Column("decided_at", "Decided", CellKind.MOMENT),
     Column("comment", "Comment or reason", CellKind.TEXT), Column("given_seconds", "Given", CellKind.DURATION),
-    Column("access_ends_at", "Access until", CellKind.MOMENT), Column("rule", "Rule", CellKind.CODE), _SERVICE, _ID,
+    Column("access_ends_at", "Access until", CellKind.MOMENT), Column("rule", "Rule", CellKind.CODE),
+    Column("asked_by", "Asked by somebody else", CellKind.PEOPLE), _SERVICE, _ID,
 )  # fmt: skip
 
 
@@ -122,7 +127,8 @@ def _request(row: ReportedRequest, now: datetime) -> Cells:
     deciders = " ".join(dict.fromkeys((*row.approvers, *([row.decided_by] if row.decided_by else []))))
     return (
         row.at, row.person, row.profile, row.justification, row.asked_seconds, outcome_of(row, now), deciders,
-        row.decided_at, row.comment, row.given_seconds, row.access_ends_at, row.rule, row.service, row.id,
+        row.decided_at, row.comment, row.given_seconds, row.access_ends_at, row.rule,
+        row.asked_by, row.service, row.id,
     )  # fmt: skip
 
 

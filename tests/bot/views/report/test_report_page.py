@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from html.parser import HTMLParser
 from itertools import product
+from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.commands.report_files import write_html
 from bot.views.report.cells import Cells, neutralise
 from bot.views.report.page import write_page
 from bot.views.report.style import DARK, LIGHT, TONES
@@ -17,6 +20,9 @@ from core.report.report import Integrity, Verification
 from core.report.spooled_rows import SpooledRows
 from core.report.tables import CellKind, Column
 from tests.report_sample import CLEAN, UTC, a_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NASTY = "<script>alert('1')</script> \"&amp;\" `x` <img src=//evil.example>"
 
@@ -121,3 +127,15 @@ def test_other_text_in_a_file_stays_as_it_is(text: str) -> None:
 
 def test_chart_without_anything_says_so() -> None:
     assert "nothing to show" in Chart("a", "Requests", "week", ("1 Jul",), ()).describe()
+
+
+def test_file_stays_as_it_was_when_writing_fails(tmp_path: Path) -> None:
+    place = tmp_path / "report.html"
+    place.write_text("an older one")
+    with SpooledRows() as book:
+        report = a_report(book)
+    # The book is closed: its rows can't be read any more.
+    with pytest.raises(sqlite3.ProgrammingError):
+        write_html(str(place), report, 100)
+    assert place.read_text() == "an older one"
+    assert list(tmp_path.iterdir()) == [place]
