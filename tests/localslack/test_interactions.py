@@ -126,6 +126,23 @@ class TestCommands:
         slack.use_http("http://127.0.0.1:9/slack/events")
         assert slack.run_command(ANN, ACCESS, "/access").failure == "dispatch_failed"
 
+    def test_are_cut_off_from_an_app_that_dies(self, slack: LocalSlack, app: App) -> None:
+        reached, may_answer = threading.Event(), threading.Event()
+
+        @app.command("/access")
+        def access(ack: Ack) -> None:
+            reached.set()
+            may_answer.wait(10)
+            ack("Too late")
+
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(slack.run_command, ANN, ACCESS, "/access")
+            assert reached.wait(10)
+            slack.cut_app()
+            assert asked.result().failure == "dispatch_failed"
+            may_answer.set()
+        assert slack.ephemerals(ANN) == []
+
 
 class TestButtons:
     def test_in_a_message_say_who_where_and_what(self, slack: LocalSlack, app: App, client: WebClient) -> None:
