@@ -90,8 +90,17 @@ def _write_element(element: Block) -> str:
             return f"[⋯ {' | '.join(each['text']['text'] for each in element['options'])}]"
         case "radio_buttons":
             return f"one of: {' | '.join(map(_write_option, element['options']))}"
-        case "static_select":
-            return f"menu: {' | '.join(map(_write_option, element['options']))}"
+        case "checkboxes":
+            chosen = [each["value"] for each in element.get("initial_options", [])]
+            boxes = (
+                f"[{'x' if each['value'] in chosen else ' '}] {_write_option(each)}" for each in element["options"]
+            )
+            return f"any of: {' | '.join(boxes)}"
+        case "static_select" | "multi_static_select":
+            most = f" of up to {element['max_selected_items']}" if "max_selected_items" in element else ""
+            return f"menu{most}: {' | '.join(map(_write_option, element['options']))}"
+        case "external_select" | "multi_external_select" | "users_select":
+            return f"searched menu: {element['placeholder']['text']}"
         case "plain_text_input":
             typed = [f"> {element['initial_value']}"] if "initial_value" in element else []
             example = [f"placeholder: {element['placeholder']['text']}"] if "placeholder" in element else []
