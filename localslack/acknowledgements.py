@@ -19,6 +19,7 @@ from localslack.interaction_tokens import ResponseUrl
 from localslack.records import Json, View
 from localslack.refusals import SlackRefusal
 from localslack.response_urls import post_response
+from localslack.suggestions import read_suggestions
 
 _REFUSED = 400
 _BROKEN = 500
@@ -74,6 +75,16 @@ class Acknowledgements:
                 return answer
             return replace(answer, failure=f"invalid_command_response: {refusal.problems or refusal}")
         return replace(answer, message=message)
+
+    def suggestion(self, answer: Answer, reply: Reply) -> Answer:
+        """The options of a menu with an external data source; none where Slack wouldn't take the answer."""
+        answer = self.plain(answer, reply)
+        if answer.failure is not None:
+            return answer
+        try:
+            return replace(answer, options=tuple(read_suggestions(reply.body, reply.content_type)))
+        except SlackRefusal as refusal:
+            return replace(answer, failure=f"invalid_options_response: {refusal.problems or refusal}")
 
     def submission(self, answer: Answer, reply: Reply, view: View) -> Answer:
         """A view submission: the modal closes, shows errors, or is replaced by another view."""

@@ -18,8 +18,8 @@ class Answer:
     `status` is None if no acknowledgement came, or if the client sent nothing (`was_sent` is False). `failure` is what
     Slack shows the person: `operation_timeout`, `dispatch_failed`, `http_service_error`, or what was wrong with the
     acknowledgement. `errors` are those shown in the modal, by block_id. `message` is the one that the acknowledgement
-    itself posted, ephemeral or to the channel. `view` is the person's top modal right after the acknowledgement. To see
-    what the app does later, use `LocalSlack.wait_until`.
+    itself posted, ephemeral or to the channel; `options` are those that a searched menu shows. `view` is the person's
+    top modal right after the acknowledgement. To see what the app does later, use `LocalSlack.wait_until`.
     """
 
     kind: PayloadKind
@@ -33,6 +33,7 @@ class Answer:
     errors: dict[str, str] = field(default_factory=dict)
     message: SlackMessage | None = None
     view: View | None = None
+    options: tuple[Json, ...] = ()
     deliveries: int = 1
 
     @property

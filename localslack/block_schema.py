@@ -32,7 +32,17 @@ _CONFIRM = ObjectRule(
     },
     {"style": StringRule(10, choices=frozenset({"primary", "danger"}))},
 )
-_IMAGE_KEYS: dict[str, BlockRule] = {"image_url": StringRule(limits.IMAGE_URL), "alt_text": StringRule(limits.ALT_TEXT)}
+_SLACK_FILE = ObjectRule({}, {"id": StringRule(limits.ANY_ID), "url": StringRule(limits.IMAGE_URL)})
+_PICTURE: dict[str, BlockRule] = {"image_url": StringRule(limits.IMAGE_URL), "slack_file": _SLACK_FILE}
+
+
+def _one_source(element: Json, at: str, report: Report) -> None:
+    file = element.get("slack_file")
+    if ("image_url" in element) == (file is not None) or (file is not None and len(file) != 1):
+        report.add("must provide either `image_url`, or `slack_file` with an `id` or a `url`", at)
+
+
+_IMAGE = ObjectRule({"alt_text": StringRule(limits.ALT_TEXT)}, {**_PICTURE}, _one_source)
 
 
 def _option(*, allows_mrkdwn: bool = False, with_url: bool = False) -> ObjectRule:
@@ -45,9 +55,9 @@ def _option(*, allows_mrkdwn: bool = False, with_url: bool = False) -> ObjectRul
     )
 
 
-_OPTION = _option()
+OPTION = _option()
 _CHOICE = _option(allows_mrkdwn=True)
-_GROUP = ObjectRule({"label": TextRule(limits.OPTION_TEXT), "options": ListRule(_OPTION, limits.OPTIONS)})
+_GROUP = ObjectRule({"label": TextRule(limits.OPTION_TEXT), "options": ListRule(OPTION, limits.OPTIONS)})
 
 
 def _distinct_options(element: Json, at: str, report: Report) -> None:
@@ -79,7 +89,7 @@ _COMMON: dict[str, BlockRule] = {"action_id": _ID, "confirm": _CONFIRM, "focus_o
 _WITH_PLACEHOLDER: dict[str, BlockRule] = {**_COMMON, "placeholder": TextRule(limits.PLACEHOLDER)}
 _MULTI_SELECT: dict[str, BlockRule] = {**_WITH_PLACEHOLDER, "max_selected_items": IntegerRule(1, limits.OPTIONS)}
 _OPTION_LISTS: dict[str, BlockRule] = {
-    "options": ListRule(_OPTION, limits.OPTIONS),
+    "options": ListRule(OPTION, limits.OPTIONS),
     "option_groups": ListRule(_GROUP, limits.OPTIONS),
 }
 _DISPATCH_CONFIG = ObjectRule({}, {"trigger_actions_on": ListRule(StringRule(30), 2)})
@@ -123,7 +133,7 @@ ELEMENTS: dict[str, BlockRule] = {
         {"action_id": _ID, "confirm": _CONFIRM},
         _distinct_options,
     ),
-    "image": ObjectRule(_IMAGE_KEYS),
+    "image": _IMAGE,
     "checkboxes": ObjectRule(
         {"options": ListRule(_CHOICE, limits.CHOICES)},
         {**_COMMON, "initial_options": ListRule(_CHOICE, limits.CHOICES)},
@@ -138,10 +148,10 @@ ELEMENTS: dict[str, BlockRule] = {
     ),
     "datetimepicker": ObjectRule({}, {**_COMMON, "initial_date_time": IntegerRule(10**9, 10**10 - 1)}),
     "static_select": ObjectRule(
-        {}, {**_WITH_PLACEHOLDER, **_OPTION_LISTS, "initial_option": _OPTION}, _either_options_or_groups
+        {}, {**_WITH_PLACEHOLDER, **_OPTION_LISTS, "initial_option": OPTION}, _either_options_or_groups
     ),
     "external_select": ObjectRule(
-        {}, {**_WITH_PLACEHOLDER, "initial_option": _OPTION, "min_query_length": IntegerRule(0, 100)}
+        {}, {**_WITH_PLACEHOLDER, "initial_option": OPTION, "min_query_length": IntegerRule(0, 100)}
     ),
     "users_select": ObjectRule({}, {**_WITH_PLACEHOLDER, "initial_user": _ID}),
     "channels_select": ObjectRule({}, {**_WITH_PLACEHOLDER, **_RESPONSE_URL, "initial_channel": _ID}),
@@ -150,14 +160,14 @@ ELEMENTS: dict[str, BlockRule] = {
     ),
     "multi_static_select": ObjectRule(
         {},
-        {**_MULTI_SELECT, **_OPTION_LISTS, "initial_options": ListRule(_OPTION, limits.OPTIONS)},
+        {**_MULTI_SELECT, **_OPTION_LISTS, "initial_options": ListRule(OPTION, limits.OPTIONS)},
         _either_options_or_groups,
     ),
     "multi_external_select": ObjectRule(
         {},
         {
             **_MULTI_SELECT,
-            "initial_options": ListRule(_OPTION, limits.OPTIONS),
+            "initial_options": ListRule(OPTION, limits.OPTIONS),
             "min_query_length": IntegerRule(0, 100),
         },
     ),
@@ -220,7 +230,11 @@ BLOCKS = TypedRule(
         "context": ObjectRule({"elements": ListRule(TypedRule(_IN_CONTEXT), limits.CONTEXT_ELEMENTS)}, _BLOCK),
         "divider": ObjectRule({}, _BLOCK),
         "header": ObjectRule({"text": TextRule(limits.HEADER_TEXT)}, _BLOCK),
-        "image": ObjectRule(_IMAGE_KEYS, {**_BLOCK, "title": TextRule(limits.IMAGE_TITLE)}),
+        "image": ObjectRule(
+            {"alt_text": StringRule(limits.ALT_TEXT)},
+            {**_BLOCK, **_PICTURE, "title": TextRule(limits.IMAGE_TITLE)},
+            _one_source,
+        ),
         "input": ObjectRule(
             {"label": TextRule(limits.INPUT_LABEL), "element": _elements(_IN_INPUT)},
             {

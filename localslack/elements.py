@@ -95,6 +95,8 @@ def entered(element: Json, value: object) -> Json:
     kind = _VALUE_KINDS[element["type"]]
     if kind.is_many:
         chosen = value if isinstance(value, list | tuple) else [] if value is None else [value]
+        if len(chosen) > element.get("max_selected_items", len(chosen)):
+            raise NotOnScreen(f"only {element['max_selected_items']} can be selected here")
         values = [_find_option(element, item) if kind.has_options else item for item in chosen]
         return {"type": element["type"], kind.key: values}
     if kind.has_options and value is not None:
@@ -147,8 +149,6 @@ def client_errors(blocks: list[Json], values: Json) -> dict[str, str]:
 
 
 def _find_option(element: Json, value: object) -> Json:
-    if element["type"].endswith("external_select"):
-        return {"text": {"type": "plain_text", "text": str(value), "emoji": True}, "value": str(value)}
     options = list(element.get("options", []))
     for group in element.get("option_groups", []):
         options += group["options"]

@@ -21,6 +21,7 @@ from localslack.elements import EnteredValues, build_action, build_state, client
 from localslack.payloads import Payloads
 from localslack.records import Json, Person, SlackMessage, UserGroup, View
 from localslack.refusals import NotOnScreen, SlackRefusal
+from localslack.suggestions import OfferedOptions, check_query
 
 _MENTION = re.compile(r"(?<![\w<])([@#])([\w.-]+)")
 _ReadReply: TypeAlias = Callable[[Answer, Reply], Answer]
@@ -32,9 +33,14 @@ class Interactions:
     `transport` returns the current way to the app.
     """
 
-    def __init__(self, backend: Backend, transport: Callable[[], AppTransport]) -> None:
+    def __init__(
+        self, backend: Backend, transport: Callable[[], AppTransport], options: Callable[[], AppTransport | None]
+    ) -> None:
+        """`options` returns the way on which menus are filled, if the app has one."""
         self._backend = backend
         self._transport = transport
+        self._options = options
+        self._offered = OfferedOptions()
         self._payloads = Payloads(backend)
         self._acknowledgements = Acknowledgements(backend)
 
@@ -74,20 +80,47 @@ class Interactions:
         for what isn't there.
         """
         person = self._backend.workspace.person(user)
-        blocks = where.blocks if isinstance(where, View) else where.all_blocks
+        blocks = self._blocks(user, where)
         block, element = find_element(blocks, action_id, value, block_id)
+        if block["type"] == "input" and not block.get("dispatch_action"):
+            raise NotOnScreen(f"the field {block['block_id']} has no dispatch_action: using it sends nothing")
         action = build_action(block, element, value, self._backend.workspace.new_ts())
         holds = element["type"] not in {"button", "overflow"}
         now = {**(typed or {})}
         if holds:
             now[block["block_id"]] = {**now.get(block["block_id"], {}), action_id: value}
         if isinstance(where, View):
-            payload = self._payloads.view_action(person, self._backend.views.enter(where, now), action)
+            payload = self._payloads.view_action(person, self._backend.views.enter(where, now, blocks), action)
         else:
             if where.to not in {None, user}:
                 raise NotOnScreen("this ephemeral message is for somebody else")
             payload = self._payloads.message_action(person, where, action, build_state(blocks, {}, now))
         return self._send("interactive", payload)
+
+    def search(
+        self, user: str, where: SlackMessage | View, action_id: str, query: str = "", *, block_id: str | None = None
+    ) -> Answer:
+        """Open a menu with an external data source, or type in it. The answer carries the options that it shows.
+
+        Raises NotOnScreen for another menu, and for a query that is too short.
+        """
+        person = self._backend.workspace.person(user)
+        blocks = where.blocks if isinstance(where, View) else where.all_blocks
+        block, element = find_element(blocks, action_id, None, block_id)
+        check_query(element, query)
+        payload = self._payloads.suggestion(person, where, (block["block_id"], action_id), query)
+        transport = self._options()
+        if transport is None:
+            return Answer("interactive", payload, was_sent=False, failure="no_options_load_url")
+        answer = self._send("interactive", payload, self._acknowledgements.suggestion, transport=transport)
+        self._offered.add((user, _place(where), block["block_id"], action_id), list(answer.options))
+        return answer
+
+    def _blocks(self, user: str, where: SlackMessage | View) -> list[Json]:
+        """The blocks as this person can use them, with the options that they were offered."""
+        if isinstance(where, View):
+            return self._offered.fill(where.blocks, user, _place(where), where.values)
+        return self._offered.fill(where.all_blocks, user, _place(where), {})
 
     def submit(self, user: str, view: View, typed: EnteredValues | None = None) -> Answer:
         """Fill in a modal and submit it. `typed` is `{block_id: {action_id: value}}`; other fields keep their values.
@@ -98,7 +131,7 @@ class Interactions:
         person = self._backend.workspace.person(user)
         if "submit" not in view.content:
             raise NotOnScreen("this modal has no submit button")
-        filled = self._backend.views.enter(view, typed or {})
+        filled = self._backend.views.enter(view, typed or {}, self._blocks(user, view))
         payload = self._payloads.view_submission(person, filled)
         if errors := client_errors(filled.blocks, filled.values):
             top = self._backend.workspace.top_modal(user)
@@ -184,9 +217,14 @@ class Interactions:
         return self._send("events_api", payload)
 
     def _send(
-        self, kind: PayloadKind, payload: Json, read: _ReadReply | None = None, retry: tuple[int, str] | None = None
+        self,
+        kind: PayloadKind,
+        payload: Json,
+        read: _ReadReply | None = None,
+        retry: tuple[int, str] | None = None,
+        transport: AppTransport | None = None,
     ) -> Answer:
-        reply = self._transport().send(kind, payload, retry)
+        reply = (transport or self._transport()).send(kind, payload, retry)
         answer = (read or self._acknowledgements.plain)(Answer(kind, payload), reply)
         # A forged payload may have any shape.
         user = _find_str(payload, "user_id") or _find_str(payload, "user", "id") or _find_str(payload, "event", "user")
@@ -206,6 +244,10 @@ class Interactions:
             return mention.group()
         people = [person for person in self._backend.workspace.people if person.name == name]
         return f"<@{people[0].id}|{name}>" if people else mention.group()
+
+
+def _place(where: SlackMessage | View) -> str:
+    return where.id if isinstance(where, View) else f"{where.channel}/{where.ts}"
 
 
 def _find_str(payload: object, *path: str) -> str | None:

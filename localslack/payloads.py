@@ -80,6 +80,31 @@ class Payloads:
             "actions": [action],
         }
 
+    def suggestion(self, person: Person, where: View | SlackMessage, ids: tuple[str, str], query: str) -> Json:
+        """Somebody opened or typed in a menu with an external data source: `ids` are those of its block and action.
+
+        It has no trigger_id and no response_url, and the state of its view is empty, as Slack's is.
+        """
+        block_id, action_id = ids
+        payload = {
+            **self._interaction("block_suggestion", person),
+            "block_id": block_id,
+            "action_id": action_id,
+            "value": query,
+        }
+        if isinstance(where, View):
+            view = {**view_json(self.backend, where), "state": {"values": {}}}
+            return {**payload, "container": {"type": "view", "view_id": where.id}, "view": view}
+        channel = self.backend.workspace.channel(where.channel)
+        container: Json = {
+            "type": "message",
+            "message_ts": where.ts,
+            "channel_id": channel.id,
+            "is_ephemeral": where.is_ephemeral,
+        }
+        payload |= {"container": container, "channel": {"id": channel.id, "name": channel.name_in_payloads}}
+        return payload if where.is_ephemeral else {**payload, "message": self.backend.message_json(where)}
+
     def view_submission(self, person: Person, view: View) -> Json:
         """Somebody submitted a modal."""
         return {

@@ -19,6 +19,7 @@ from localslack.app_transport import AppTransport, HttpAppTransport, Reply, sign
 from localslack.backend import Backend
 from localslack.clock import Clock, SystemClock
 from localslack.faults import Faults
+from localslack.file_methods import FileAddresses
 from localslack.http_server import LoopbackServer
 from localslack.interactions import Interactions
 from localslack.journal import ApiCall, Listener
@@ -61,12 +62,14 @@ class LocalSlack:
         self.socket_mode = SocketMode(self.backend, timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._request_url: str | None = None
+        self._options_url: str | None = None
         self._open_posts = OpenPosts()
 
-        interactions = Interactions(self.backend, self._transport)
+        interactions = Interactions(self.backend, self._transport, self._options_transport)
         self.run_command = interactions.run_command
         self.shortcut = interactions.shortcut
         self.press = interactions.press
+        self.search = interactions.search
         self.submit = interactions.submit
         self.close = interactions.close
         self.open_home = interactions.open_home
@@ -82,10 +85,12 @@ class LocalSlack:
     def _slack_routes(self) -> list[BaseRoute]:
         drop_connection = self._server.drop_connection
         api = WebApi(self.backend, drop_connection, self.socket_mode.new_url)
-        response_urls = ResponseUrls(self.backend, drop_connection)
+        response_urls, files = ResponseUrls(self.backend, drop_connection), FileAddresses(self.backend)
         return [
             Route("/api/{method}", api.serve, methods=["POST"]),
             Route("/response/{key}", response_urls.serve, methods=["POST"]),
+            Route("/upload/v1/{file}", files.upload, methods=["POST"]),
+            Route("/files/{file}", files.show, methods=["GET"]),
             WebSocketRoute("/link/", self.socket_mode.serve),
         ]
 
@@ -127,12 +132,13 @@ class LocalSlack:
         """SLACK_SIGNING_SECRET."""
         return self.backend.app.signing_secret
 
-    def use_http(self, request_url: str) -> None:
+    def use_http(self, request_url: str, *, options_url: str | None = None) -> None:
         """From now on, send payloads to this URL instead of over Socket Mode.
 
-        For example http://127.0.0.1:3000/slack/events.
+        For example http://127.0.0.1:3000/slack/events. `options_url` is the manifest's `message_menu_options_url`:
+        without it, menus with an external data source stay empty over HTTP.
         """
-        self._request_url = request_url
+        self._request_url, self._options_url = request_url, options_url
 
     def cut_app(self) -> None:
         """Drop the connections of all requests that the app hasn't answered yet, as if it had died."""
@@ -150,6 +156,13 @@ class LocalSlack:
         if self._request_url is None:
             return self.socket_mode
         return HttpAppTransport(self._request_url, self.signing_secret, self._timeout_seconds, self._open_posts)
+
+    def _options_transport(self) -> AppTransport | None:
+        if self._request_url is None:
+            return self.socket_mode
+        if self._options_url is None:
+            return None
+        return HttpAppTransport(self._options_url, self.signing_secret, self._timeout_seconds)
 
     # What can be seen ----------------------------------------------------------------------------------------------
 

@@ -87,12 +87,15 @@ class Views:
             self._workspace.show_modals(view.user, stack[:kept])
             return list(reversed(stack[kept:]))
 
-    def enter(self, view: View, typed: EnteredValues) -> View:
-        """Enter values. Returns the view with them. Raises NotOnScreen, or SlackRefusal view_not_found."""
+    def enter(self, view: View, typed: EnteredValues, blocks: list[Json] | None = None) -> View:
+        """Enter values. Returns the view with them. Raises NotOnScreen, or SlackRefusal view_not_found.
+
+        `blocks` are the view's, with the options that were offered in its menus.
+        """
         with self._lock:
             current = self.find(view.id)
             # People fill in what they see, even if it has been replaced in the meantime.
-            values = build_state(view.blocks, current.values, typed)
+            values = build_state(blocks or view.blocks, current.values, typed)
             if current.hash == view.hash:
                 current = current.model_copy(update={"values": values})
                 self._show(current)

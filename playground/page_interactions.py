@@ -61,6 +61,18 @@ class PressElement(_PageRequest):
     typed: FieldValues = {}
 
 
+class SearchMenu(_PageRequest):
+    """Open a menu whose options the app is asked for, or type in it."""
+
+    act: Literal["search"]
+    channel: str | None = None
+    ts: str | None = None
+    view: str | None = None
+    block_id: str
+    action_id: str
+    query: Annotated[str, Field(max_length=1000)] = ""
+
+
 class SubmitView(_PageRequest):
     """Submit a modal."""
 
@@ -98,7 +110,15 @@ class DismissMessage(_PageRequest):
 
 
 PageRequest: TypeAlias = Annotated[
-    RunCommand | PostMessage | PressElement | SubmitView | CloseView | OpenHome | RunShortcut | DismissMessage,
+    RunCommand
+    | PostMessage
+    | PressElement
+    | SearchMenu
+    | SubmitView
+    | CloseView
+    | OpenHome
+    | RunShortcut
+    | DismissMessage,
     Field(discriminator="act"),
 ]
 _PAGE_REQUEST: TypeAdapter[PageRequest] = TypeAdapter(PageRequest)
@@ -122,6 +142,8 @@ class PageInteractions:
                 return self._dismiss(request)
             case CloseView():
                 return self._close(request)
+            case SearchMenu():
+                return self._search(request)
         self._owners.note(request.person, request.client)
         title, perform = self._plan(request)
         with self._log.recording(self._log.begin(title, request.person)):
@@ -179,6 +201,14 @@ class PageInteractions:
         with self._log.recording(self._log.begin("Close (form)", request.person)):
             answers = self._slack.close(request.person, view)
         return answer_json(answers[0]) if answers else {}
+
+    def _search(self, request: SearchMenu) -> Json:
+        """The options that a menu shows now. Searching changes nothing, so it isn't an action."""
+        press = PressElement(act="press", **request.model_dump(exclude={"act", "query"}))
+        answer = self._slack.search(
+            request.person, self.where(press), request.action_id, request.query, block_id=request.block_id
+        )
+        return {"failure": answer.failure, "options": list(answer.options)}
 
     def _post(self, request: PostMessage) -> Json:
         workspace = self._slack.workspace

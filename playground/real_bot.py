@@ -71,7 +71,7 @@ def start_bot(
     instance = wire(ports, transport, build_background=build_background, api=_api_on(api_port))
     instance.lifecycle.start()
     if isinstance(instance.transport, HttpTransport):
-        slack.use_http(instance.transport.url)
+        slack.use_http(instance.transport.url, options_url=instance.transport.url)
     return instance
 
 

@@ -6,17 +6,18 @@ decided from the record; and nobody reads that they have access before the store
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 
 from slack_bolt import Ack, App
 
+from bot.interactions.abilities import find_abilities
 from bot.interactions.break_glass_queries import BreakGlassQueries
+from bot.interactions.close_line import CloseLines
 from bot.interactions.commands.breakglass import BreakGlassCommand, CloseEvent, parse_break_glass
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
+from bot.interactions.declaring import Declaring
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
-from bot.interactions.responder import Responder, note_store_error
-from bot.observability.logs import about
+from bot.interactions.responder import FormToOpen, Responder
 from bot.slack.app_surface import BREAK_GLASS
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
@@ -26,27 +27,24 @@ from bot.views.break_glass.form import (
     BegunBreakGlass,
     BreakGlassDraft,
     Origin,
+    begun_by,
     fields_of,
     read_break_glass_form,
 )
-from bot.views.break_glass.list import HELP, NEWER, OLDER, BreakGlassListKind
+from bot.views.break_glass.list import NEWER, OLDER, BreakGlassListKind
 from bot.views.break_glass.replies import (
     NOT_DECLARED_YET,
-    closed,
-    declared,
     refuse_other_requester,
-    without_store,
 )
+from bot.views.help import break_glass_help
 from bot.views.home import BREAK
 from bot.views.pagination import one_of, read_page_button
-from bot.views.replies import reply
 from bot.views.request.card import DECLARE_INSTEAD
 from core.actor import Actor, ChannelId, check_channel_id
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import CountersignError, InvalidInput, StoreError
 from core.policy import PolicySource
 from core.request import Request, RequestId
-from core.services import BreakGlassService
 from core.stores.base import Stores
 
 
@@ -56,14 +54,16 @@ class BreakGlassInteractions:
     def __init__(
         self,
         responder: Responder,
-        service: BreakGlassService,
         stores: Stores,
         policy: PolicySource,
         lists: BreakGlassQueries,
         directory: SlackDirectory,
+        declaring: Declaring,
+        closes: CloseLines,
     ) -> None:
+        self._declaring = declaring
+        self._closes = closes
         self._responder = responder
-        self._service = service
         self._stores = stores
         self._policy = policy
         self._lists = lists
@@ -80,18 +80,19 @@ class BreakGlassInteractions:
 
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/breakglass …`."""
-        interaction, channel = read_interaction(body, context, is_emergency=True), _read_channel(body)
-        typed = parse_once(parse_break_glass, body.get("text"))
-        if isinstance(typed, OpenForm):
-            self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, Origin(channel)))
+        interaction, origin = read_interaction(body, context, is_emergency=True), Origin(_read_channel(body))
+        typed = parse_once(parse_break_glass, body.get("text"), self._policy.current().document.profiles.keys())
+        if isinstance(typed, OpenForm | BegunBreakGlass):
+            begun = typed if isinstance(typed, BegunBreakGlass) else None
+            self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, origin, begun=begun))
         elif isinstance(typed, BreakGlassDraft) and self._needs_code(interaction, typed.profile):
             # A command line is no place for a code: others could read it while it is still valid.
             self._responder.open_form(
-                ack, interaction, lambda: self._form_for(interaction, Origin(channel), begun=_begun_by(typed))
+                ack, interaction, lambda: self._form_for(interaction, origin, begun=begun_by(typed))
             )
         else:
             self._responder.respond_to_command(
-                ack, interaction, lambda: self._answer(interaction, typed, channel), not_yet=NOT_DECLARED_YET
+                ack, interaction, lambda: self._answer(interaction, typed, origin), not_yet=NOT_DECLARED_YET
             )
 
     def on_break(self, ack: Ack, body: Payload, context: Payload) -> None:
@@ -112,7 +113,8 @@ class BreakGlassInteractions:
 
         def declare() -> Message:
             declaration, code, origin = read_break_glass_form(view)
-            return self._declare(interaction, declaration, origin, key=interaction.view_id, code=code)
+            person = self._actor(interaction)
+            return self._declaring.declare(person, declaration, origin, interaction.view_id, code)
 
         self._responder.respond_to_view(ack, interaction, declare, fields_of(view), not_yet=NOT_DECLARED_YET)
 
@@ -128,53 +130,21 @@ class BreakGlassInteractions:
         self._responder.respond_with_page(ack, interaction, show)
 
     def _answer(
-        self, interaction: Interaction, typed: BreakGlassCommand | InvalidInput, channel: ChannelId | None
-    ) -> Message:
+        self, interaction: Interaction, typed: BreakGlassCommand | InvalidInput, origin: Origin
+    ) -> Message | FormToOpen:
         match typed:
             case InvalidInput() as mistake:
                 raise mistake
             case ShowList(kind, page):
                 return self._lists.page(kind, self._actor(interaction), page)
-            case CloseEvent(event_id, reason):
-                with about(_chain(event_id)):
-                    return closed(self._service.close(event_id, self._actor(interaction), reason))
+            case CloseEvent():
+                return self._closes.close(self._actor(interaction), typed)
             case BreakGlassDraft() as declaration:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
-                return self._declare(interaction, declaration, Origin(channel), key=interaction.trigger_id)
-            case OpenForm() | ShowHelp():
-                return reply(HELP)
-
-    def _declare(
-        self,
-        interaction: Interaction,
-        declaration: BreakGlassDraft,
-        origin: Origin,
-        *,
-        key: str | None,
-        code: str | None = None,
-    ) -> Message:
-        def invoke() -> BreakGlassEvent:
-            return self._service.invoke(
-                self._actor(interaction),
-                declaration.profile,
-                declaration.reason_code,
-                declaration.justification,
-                declaration.duration,
-                code=code,
-                instead_of=origin.instead_of,
-                declared_in=origin.channel,
-                idempotency_key=key or None,
-            )
-
-        fallbacks = self._policy.current().fallbacks_for(declaration.profile)
-        return self._or_without_store(declaration.profile, lambda: declared(invoke(), fallbacks))
-
-    def _or_without_store(self, profile: str, declare: Callable[[], Message]) -> Message:
-        try:
-            return declare()
-        except StoreError as error:
-            note_store_error(error)
-            return without_store(error, self._policy.current().fallbacks_for(profile))
+                person = self._actor(interaction)
+                return self._declaring.declare_line(person, declaration, origin, interaction.trigger_id)
+            case OpenForm() | BegunBreakGlass() | ShowHelp():
+                return break_glass_help(find_abilities(self._policy, self._directory, self._actor(interaction)))
 
     def _needs_code(self, interaction: Interaction, profile: str) -> bool:
         """True when this person has to enter a code; for a person not looked up yet, when anybody has to."""
@@ -210,10 +180,6 @@ def _read_channel(body: Payload) -> ChannelId | None:
         return check_channel_id(get_str(body, "channel_id"))
     except CountersignError:
         return None
-
-
-def _begun_by(draft: BreakGlassDraft) -> BegunBreakGlass:
-    return BegunBreakGlass(draft.profile, draft.reason_code, draft.duration, draft.justification)
 
 
 def _event_of(action: Payload) -> EventId:

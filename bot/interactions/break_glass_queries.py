@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from bot.interactions.list_pages import HomeList, cut_page, iterate_records, read_access
@@ -83,6 +83,13 @@ class BreakGlassQueries:
         if profile is not None:
             return policy.break_glass_terms_for(profile, known) is not None
         return bool(policy.declarable_profiles(known))
+
+    def longest(self, person: Actor, profile: str) -> timedelta | None:
+        """The longest time for which this person may break the glass for the profile; None: not at all."""
+        people = self._judging()
+        known = people.ask(person, people.policy.needed_to_declare)
+        terms = people.policy.break_glass_terms_for(profile, known)
+        return terms.max_duration if terms is not None else None
 
     def needs_code(self, person: Actor, profile: str) -> bool:
         """True when this person has to enter an MFA code, for which only the form has a field.

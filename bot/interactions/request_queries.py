@@ -5,13 +5,16 @@ Invariant: nobody is shown any other request: a profile's channel may be private
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import islice
 
+from bot.interactions.abilities import find_abilities
 from bot.interactions.list_pages import HomeList, cut_page, iterate_records, read_access, read_sessions
 from bot.interactions.offers import first_offers, request_offers, search_profiles
 from bot.views.block_kit import Block, Message
+from bot.views.help import Abilities
 from bot.views.home import MAX_COUNTED, HomeRow
 from bot.views.home_state import SectionKey
 from bot.views.replies import NOTHING_TO_REQUEST, not_requestable, notice, reply
@@ -71,6 +74,20 @@ class RequestQueries:
             HomeList(SectionKey.REQUESTS, others, lambda rows: self._draw(self._with_access(rows))),
         )
 
+    def profile_names(self) -> Collection[str]:
+        """The names of all profiles."""
+        return self._policy.current().document.profiles.keys()
+
+    def abilities(self, person: Actor) -> Abilities:
+        """What this person can do here at all."""
+        return find_abilities(self._policy, self._directory, person)
+
+    def longest(self, person: Actor, profile: str) -> timedelta | None:
+        """The longest time for which this person may request the profile; None: not at all."""
+        people = self._judging()
+        terms = people.policy.terms_for(profile, people.ask(person, people.policy.needed_to_request))
+        return terms.max_duration if terms is not None else None
+
     def may_request(self, person: Actor) -> bool:
         """False when it is certain that no rule lets this person request anything."""
         people = self._judging()
@@ -100,7 +117,7 @@ class RequestQueries:
         if shown := first_offers(offers, begun.profiles):
             return request_form(shown, begun)
         people.require_known(known, people.policy.needed_to_request(known))
-        return notice(reply(NOTHING_TO_REQUEST if not begun.profiles else not_requestable(begun.profiles[0])))
+        return notice(reply(not_requestable(begun.profiles[0]) if begun.extended is not None else NOTHING_TO_REQUEST))
 
     def to_approve(self, request_id: RequestId, person: Actor) -> tuple[Request, ApprovalNeeds]:
         """A pending request as it is recorded, for its approver, and what the rule wants with an approval.

@@ -18,17 +18,18 @@ from bot.interactions.devices import DeviceInteractions
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.naming import naming
 from bot.interactions.notify import NotifyInteractions
+from bot.interactions.request_lines import RequestLines
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
-from bot.interactions.submitting import DraftSubmission
 from bot.slack.app_surface import ACCESS, REQUEST_ACCESS
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.asking.on_card import QUESTION
 from bot.views.block_kit import Block, Message
+from bot.views.help import access_help
 from bot.views.home import ASK
 from bot.views.pagination import one_of, read_page_button
-from bot.views.replies import FORM_NOT_YET, cancelled, reply
+from bot.views.replies import FORM_NOT_YET, cancelled
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
 from bot.views.request.decision_forms import (
     APPROVE_CALLBACK,
@@ -40,9 +41,9 @@ from bot.views.request.decision_forms import (
     read_approve_form,
     read_deny_form,
 )
-from bot.views.request.form import CALLBACK, RequestDraft, read_request_form
+from bot.views.request.form import CALLBACK, NOTHING_BEGUN, BegunRequest, RequestDraft, read_request_form
 from bot.views.request.form import fields_of as request_fields_of
-from bot.views.request.list import HELP, NEWER, OLDER, ListKind
+from bot.views.request.list import NEWER, OLDER, ListKind
 from bot.views.request.replies import denied, voted
 from core import mfa
 from core.actor import Actor, check_user_id
@@ -54,7 +55,7 @@ from core.services.vote import ApprovalFormNeeded
 
 
 class RequestInteractions:
-    """What Slack sends about requests. `drafts` submits what was filled in.
+    """What Slack sends about requests. `lines` submits what was filled in or typed.
 
     `access` answers the lines of `/access` that are about open access, `devices` those about terminals, `notify` the
     one about direct messages; `form_to_ask` makes the form to ask a question.
@@ -66,7 +67,7 @@ class RequestInteractions:
         service: RequestService,
         lists: RequestQueries,
         directory: SlackDirectory,
-        drafts: DraftSubmission,
+        lines: RequestLines,
         access: AccessInteractions,
         devices: DeviceInteractions,
         previews: Previews,
@@ -82,7 +83,7 @@ class RequestInteractions:
         self._service = service
         self._lists = lists
         self._directory = directory
-        self._drafts = drafts
+        self._lines = lines
         self._access = access
 
     def register(self, app: App) -> None:
@@ -102,10 +103,11 @@ class RequestInteractions:
 
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/access …`."""
-        typed = parse_once(parse_access, body.get("text"))
+        typed = parse_once(parse_access, body.get("text"), self._lists.profile_names())
         interaction = read_interaction(body, context, is_emergency=is_ending(typed))
-        if isinstance(typed, OpenForm):
-            self._responder.open_form(ack, interaction, lambda: self._form_for(interaction))
+        if isinstance(typed, OpenForm | BegunRequest):
+            begun = typed if isinstance(typed, BegunRequest) else NOTHING_BEGUN
+            self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, begun))
         else:
             self._responder.respond_to_command(ack, interaction, lambda: self._answer(interaction, typed))
 
@@ -120,7 +122,7 @@ class RequestInteractions:
 
         def submit() -> Message:
             draft = read_request_form(get_dict(body, "view", "state", "values"))
-            return self._drafts.submit(self._actor(interaction), draft, interaction.view_id or None)
+            return self._lines.submit_form(self._actor(interaction), draft, interaction.view_id or None)
 
         fields = request_fields_of(get_dict(body, "view"))
         self._responder.respond_to_view(ack, interaction, submit, fields, closes=True)
@@ -232,20 +234,20 @@ class RequestInteractions:
             case RequestDraft() as draft:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
                 key = interaction.trigger_id or None
-                return self._drafts.submit(self._actor(interaction), draft, key)
-            case OpenForm() | ShowHelp():
-                return reply(HELP)
+                return self._lines.submit(self._actor(interaction), draft, key)
             case ShowNotify():
                 return self._notify.answer(interaction)
+            case OpenForm() | BegunRequest() | ShowHelp():
+                return access_help(self._lists.abilities(self._actor(interaction)))
             case PairDevice() | ShowDevices():
                 return self._devices.answer(interaction, typed)
             case _:
                 return self._access.answer(interaction, typed)
 
-    def _form_for(self, interaction: Interaction) -> Block:
+    def _form_for(self, interaction: Interaction, begun: BegunRequest = NOTHING_BEGUN) -> Block:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.
         person = self._directory.known(interaction.user_id) or self._actor(interaction)
-        return self._lists.form(person)
+        return self._lists.form(person, begun)
 
     def _actor(self, interaction: Interaction) -> Actor:
         return self._directory.actor(interaction.user_id, interaction.team_id)

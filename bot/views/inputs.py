@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
+from unicodedata import category
 
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, label, length, plain
@@ -103,10 +104,27 @@ def text_box(
     if checks_least:
         made["min_length"] = least
     if typed:
-        made["initial_value"] = typed[:most]
+        made["initial_value"] = _printable(typed)[: made["max_length"]]
     if example:
         made["placeholder"] = label(example, 150)
     return made
+
+
+def fill_in(view: Block, block_id: str, text: str) -> Block:
+    """The same form with this text in one of its fields."""
+    if not text:
+        return view
+    blocks = [
+        each | {"element": each["element"] | {"initial_value": _printable(text)[:MAX_TYPED_TEXT]}}
+        if each.get("block_id") == block_id
+        else each
+        for each in view["blocks"]
+    ]
+    return view | {"blocks": blocks}
+
+
+def _printable(text: str) -> str:
+    return "".join(" " if category(each) == "Cc" and each != "\n" else each for each in text)
 
 
 def code_box() -> Block:

@@ -175,13 +175,15 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
         case ApprovalFormNeeded():
             text = f"Approving this takes a form. {_UNCHANGED} Press Approve again."
         case LimitReached():
-            text = f"{_limit(error, moment(error.ends_at))} {_UNCHANGED}"
+            text = f"{_limit(error, moment(error.ends_at))}\n{_UNCHANGED}"
         case CodeRefused():
             text = f"{_code_refused(error)} {_UNCHANGED}"
         case NotFound():
             text = f"This record no longer exists. {_UNCHANGED}"
         case InvalidInput():
-            text = f"{escape(_capital(error.problem))}. {_UNCHANGED} {escape(error.fix)}"
+            # A line to copy never runs into our words.
+            gap = "\n" if "\n" in error.fix else " "
+            text = f"{escape(_capital(error.problem))}. {_UNCHANGED}{gap}{escape(error.fix)}"
         case _:
             text = _store_failed(error)
     return text

@@ -12,20 +12,20 @@ from typing import Any, Final
 from bot.views.block_kit import Block, code, context, shorten
 
 MAX_UNREAD: Final = 10
-_MAX_WORD: Final = 100
+MAX_UNREAD_WORD: Final = 100
 
 
 def unread_note(words: Sequence[str]) -> list[Block]:
     """A line that names the words, or nothing."""
     if not words:
         return []
-    named = ", ".join(code(shorten(word, _MAX_WORD)) for word in words[:MAX_UNREAD])
-    return [context(f"Not understood: {named}. Everything else you typed is filled in below.")]
+    named = ", ".join(code(shorten(word, MAX_UNREAD_WORD)) for word in words[:MAX_UNREAD])
+    return [context(f"Not filled in: {named}. Everything else you typed is below.")]
 
 
 def write_unread(words: Sequence[str]) -> str:
     """The words as a view's metadata keeps them."""
-    return json.dumps([shorten(word, _MAX_WORD) for word in words[:MAX_UNREAD]]) if words else ""
+    return json.dumps([shorten(word, MAX_UNREAD_WORD) for word in words[:MAX_UNREAD]]) if words else ""
 
 
 def read_unread(written: str | None) -> tuple[str, ...]:

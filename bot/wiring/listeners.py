@@ -17,6 +17,8 @@ from bot.interactions.asking import AskingInteractions
 from bot.interactions.asking_queries import AskingQueries
 from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
+from bot.interactions.close_line import CloseLines
+from bot.interactions.declaring import Declaring
 from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.follow_ups import FollowUpInteractions
@@ -25,6 +27,7 @@ from bot.interactions.notify import NotifyInteractions
 from bot.interactions.open_lists import OpenLists
 from bot.interactions.options import ProfileMenus
 from bot.interactions.reply_sender import ReplySender
+from bot.interactions.request_lines import RequestLines
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
 from bot.interactions.responder import Responder
@@ -81,10 +84,13 @@ def register_listeners(
     asking = AskingInteractions(responder, services.requests, again, queries, lists.requests, directory, link_to_card)
     drafts = DraftSubmission(services.requests, directory, services.clock, link_to_card, lists.requests.may_declare)
     requests = RequestInteractions(
-        responder, services.requests, lists.requests, directory, drafts, access, devices, services.previews,
-        asking.form_to_ask, notify,
+        responder, services.requests, lists.requests, directory,
+        RequestLines(drafts, lists.requests, services.clock), access, devices, services.previews, asking.form_to_ask,
+        notify,
     )  # fmt: skip
-    break_glass = BreakGlassInteractions(responder, services.break_glass, stores, policy, lists.events, directory)
+    declaring = Declaring(services.break_glass, policy, lists.events, services.clock)
+    closes = CloseLines(services.break_glass, stores.break_glass, policy, services.clock, directory)
+    break_glass = BreakGlassInteractions(responder, stores, policy, lists.events, directory, declaring, closes)
     follow_ups = FollowUpInteractions(
         responder, services.break_glass, directory, lists.timelines, services.previews
     )  # fmt: skip

@@ -186,11 +186,8 @@ def test_every_kind_of_input_sends_what_was_entered(screens: Screens) -> None:
     for kind, text in FILLED.items():
         shown.get_by_label(f"The {kind}").fill(str(text))
     shown.get_by_label("The datetimepicker").fill("2026-03-01T10:00")
-    for kind in ("external_select", "multi_external_select"):
-        if shown.get_by_role("textbox", name=f"The {kind}").count():
-            shown.get_by_role("textbox", name=f"The {kind}").fill("anything")
     for kind, text in LISTED.items() | {(kind, "Second") for kind in CHOSEN}:
-        if kind in {"radio_buttons", "checkboxes"} or kind.startswith("multi_"):
+        if kind in {"radio_buttons", "checkboxes"} or (kind in LISTED and kind.startswith("multi_")):
             shown.get_by_label(f"The {kind}").get_by_text(text).click()
         else:
             shown.get_by_role("combobox", name=f"The {kind}", exact=False).first.click()
@@ -200,7 +197,8 @@ def test_every_kind_of_input_sends_what_was_entered(screens: Screens) -> None:
     expect(screens.dialog("Ask for access")).to_be_hidden()
     values = _last_action(screens)["view"]["state"]["values"]
     empty = [kind for kind in kinds if all(not value for key, value in values[kind][kind].items() if key != "type")]
-    assert empty == ["multi_external_select"]
+    # Nobody answers what they search for.
+    assert empty == ["external_select", "multi_external_select"]
 
 
 def test_stacked_modal_leaves_what_was_typed_in_the_one_below(screens: Screens) -> None:

@@ -38,10 +38,9 @@ def test_command_in_one_line_requests_and_says_what_happens_next(harness: Harnes
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("prod 2 deploy the fix", "2 has no unit. Nothing was changed. Send this instead:"),
-        ("prod 2h", "The justification is missing"),
-        ("prdo 2h deploy the fix", "There is no profile"),
+        ("pendng", "Nothing was changed.\nSend this instead:\n`/access pending`"),
         ("prod 9h deploy the fix", "9h is longer than the 4h that are allowed"),
+        ("prod 9h deploy the fix", "Send this instead:\n`/access prod 4h deploy the fix`"),
         ("help", "opens the form"),
     ],
 )
@@ -74,13 +73,13 @@ def test_form_opens_from_anywhere(harness: Harness, way: str) -> None:
     assert harness.modal(MIRA).callback_id == "request:form"
 
 
-def test_form_requests_and_is_replaced_by_the_outcome(harness: Harness) -> None:
+def test_form_requests_and_closes_with_the_outcome_beside(harness: Harness) -> None:
     answer = harness.slack.submit(MIRA, open_form(harness), filled_in())
 
     (request,) = harness.stores.requests.iterate()
     assert request.justification == WHY
-    assert answer.view is not None
-    assert "You requested `prod` for 1h." in " ".join(walk_text(answer.view.blocks))
+    assert answer.view is None
+    assert harness.reads(MIRA, "You requested `prod` for 1h.")
 
 
 @pytest.mark.parametrize(

@@ -107,10 +107,8 @@ def test_person_without_the_right_gets_no_access_and_reads_why(harness: Harness,
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (f"prod maintenance 1h {EMERGENCY}", "reason code maintenance isn't allowed"),
         (f"prod incident 3h {EMERGENCY}", "3h is longer than the 2h that are allowed"),
-        ("prod incident 1h why", "Write at least 20, so that a reader can understand."),
-        (f"prdo incident 1h {EMERGENCY}", "There is no profile"),
+        (f"prod incident 3h {EMERGENCY}", f"Send this instead:\n`/breakglass prod incident 2h {EMERGENCY}`"),
         ("help", "opens the form"),
     ],
 )

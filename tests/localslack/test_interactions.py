@@ -184,6 +184,19 @@ class TestButtons:
         with pytest.raises(NotOnScreen):
             slack.press(BEN, slack.messages(ACCESS)[0], "approve")
 
+    def test_of_each_of_the_latest_versions_are_accepted(self, slack: LocalSlack, app: App, client: WebClient) -> None:
+        app.action("approve")(lambda ack: ack())
+        ts = client.chat_postMessage(channel=ACCESS, text="1", blocks=card())["ts"]
+        for number in range(2, 30):
+            client.chat_update(channel=ACCESS, ts=ts, text=f"{number}", blocks=card())
+        versions = slack.workspace.message_versions(ACCESS, ts)
+
+        assert [each.text for each in versions] == [f"{number}" for number in range(29, 8, -1)]
+        answer = slack.press(BEN, versions[-1], "approve")
+        assert answer.is_accepted
+        assert answer.payload["message"]["text"] == "9"
+        assert slack.workspace.message_versions(ACCESS, "0.0") == []
+
     def test_in_an_ephemeral_message_come_without_it(self, slack: LocalSlack, app: App, client: WebClient) -> None:
         seen: list[Json] = []
 

@@ -5,20 +5,26 @@ Invariant: each form is drawn from offers and records of the snapshot, and read 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.views.break_glass import follow_up_forms
 from bot.views.break_glass.form import (
     BegunBreakGlass,
+    BreakGlassDraft,
     BreakGlassOffer,
     Origin,
+    begun_by,
     break_glass_form,
     fields_of,
+    read_begun_break_glass,
     read_break_glass_form,
 )
 from bot.views.replies import explain_in_field, notice, reply
 from bot.views.request import decision_forms
-from bot.views.request.form import BegunRequest, Offer, read_request_form, request_form
+from bot.views.request.form import BegunRequest, Offer, read_begun_form, read_request_form, request_form
+from bot.views.request.form import fields_of as request_fields_of
+from core.actor import ProfileName
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
 from core.policy.decision import ApprovalNeeds
@@ -36,6 +42,7 @@ _OFFERS: Final = (
     Offer(PROD, "Production account", 4 * HOUR, 2, ("S0SRE", "ann@example.com")),
     Offer(STAGING, "", HOUR, 1, _PEOPLE),
 )
+_MANY: Final = tuple(Offer(ProfileName(f"team-{number}"), "", HOUR, 1, ("S0SRE",)) for number in range(101))
 _EMERGENCIES: Final = (
     BreakGlassOffer(PROD, "Production account", tuple(ReasonCode), 2 * HOUR, needs_code=True),
     BreakGlassOffer(STAGING, "", (ReasonCode.INCIDENT,), HOUR, needs_code=False),
@@ -48,6 +55,7 @@ def slack_forms() -> Iterator[Text]:
     surface = "Slack: forms"
     for title, view in _forms().items():
         yield Text(surface, title, write_view(view))
+    _read_begun()
     filled_in = _answers(profile="prod", duration="1h", justification="Deploy the fix for INC-12")
     assert read_request_form(filled_in["state"]["values"]).profiles == (PROD,)
     surface = "Slack: forms that are sent without what they need, under the field"
@@ -60,6 +68,16 @@ def slack_forms() -> Iterator[Text]:
             raise AssertionError(f"{title} was taken")
 
 
+def _read_begun() -> None:
+    """What somebody has chosen so far is read back, to draw the form again."""
+    view = _answers(profile=PROD, duration="1h", justification="It is down", reason="incident")
+    assert read_begun_form(view) == BegunRequest((PROD,), HOUR, "It is down", is_redrawn=True)
+    assert request_fields_of(view) == ("profile", "duration", "justification")
+    draft = BreakGlassDraft(PROD, ReasonCode.INCIDENT, HOUR, "It is down")
+    begun, origin = read_begun_break_glass(view)
+    assert (begun, origin) == (replace(begun_by(draft), is_redrawn=True), Origin())
+
+
 def _forms() -> dict[str, Any]:
     typed = BegunBreakGlass(PROD, ReasonCode.SECURITY, HOUR, "Somebody uses the old deploy key")
     return {
@@ -69,6 +87,16 @@ def _forms() -> dict[str, Any]:
         ),
         "request access, to extend it, with other words": request_form(
             _OFFERS[:1], BegunRequest((PROD,), 2 * HOUR, "The migration takes longer", extended=records.pending())
+        ),
+        "request access, with what was typed": request_form(
+            _OFFERS, BegunRequest((PROD, "vault"), 9 * HOUR, "Deploy the fix", unread=("0h", "prdo"))
+        ),
+        "request access, two profiles chosen": request_form(
+            _OFFERS, BegunRequest((PROD, STAGING), HOUR, "Deploy the fix", "U0PERSON1", is_redrawn=True)
+        ),
+        "request access, of more than a hundred": request_form(_MANY),
+        "break the glass, another profile typed": break_glass_form(
+            _EMERGENCIES, Origin(CHANNEL), begun=BegunBreakGlass("vault", None, 9 * HOUR, "It is down", ("incidnt",))
         ),
         "approve with a comment": decision_forms.approve_form(records.pending(), ApprovalNeeds()),
         "approve, with everything a rule can want": decision_forms.approve_form(records.half_approved(), _ALL_NEEDS),

@@ -16,14 +16,17 @@ from bot.views import replies
 from bot.views.access import choice
 from bot.views.access.choice import RevokedAccess
 from bot.views.break_glass import replies as break_glass_replies
+from bot.views.break_glass.close_line import nothing_to_close, which_to_close
 from bot.views.break_glass.list import BreakGlassListKind, EventRow
+from bot.views.help import ALL_ABILITIES, Abilities, access_help, break_glass_help
 from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import explain
 from bot.views.request import replies as request_replies
-from core.errors import InvalidInput, LimitReached, StoreMisconfigured, StoreUnavailable
+from bot.views.too_long import too_long
+from core.errors import InvalidInput, LimitReached, NotAllowed, StoreMisconfigured, StoreUnavailable
 from core.open_requests import OPEN_REQUEST
 from core.request import Request
-from tests.builders import APPROVER
+from tests.builders import APPROVER, PROD
 from tests.texts import records
 from tests.texts.records import EVENT, LATER, MINUTE, NOW, REQUEST
 from tests.texts.writing import Text, write_message
@@ -86,6 +89,7 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     yield "/access, this is open already, without a link", replies.already_open(request.profile, open_until, None)
     by_rule = at_once.model_copy(update={"approver": "policy:prod"})
     yield "/access, approved by the policy", replies.submitted(by_rule)
+    yield from _about_lines()
     yield "Approve, the last vote", request_replies.voted(at_once)
     yield "Approve, one more is needed", request_replies.voted(records.half_approved())
     yield "Approve, an earlier vote lapsed", request_replies.voted(records.half_approved_again())
@@ -111,6 +115,23 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     yield "/breakglass, no store, but a fallback", break_glass_replies.without_store(error, fallbacks)
 
 
+def _about_lines() -> Iterator[tuple[str, Message]]:
+    """Lines that ask for too long, or close without an id, and the help."""
+    refusal = NotAllowed("submit", ("9h is longer than the 4h that are allowed",), "prod", ("duration",))
+    words = (PROD, "4h", "deploy the fix for INC-12")
+    yield "/access, too long", too_long(refusal, "/access", *words, now=NOW, reader="")
+    yield "/breakglass close, several are live", which_to_close((records.active(), records.active()), "")
+    yield "/breakglass close, nothing is live", nothing_to_close(None)
+    yield "/breakglass close prod, nothing is live", nothing_to_close(PROD)
+    for title, can in {
+        "everything": ALL_ABILITIES,
+        "nothing": Abilities(may_request=False, may_decide=False, may_declare=False, is_admin=False),
+        "requesting": Abilities(may_request=True, may_decide=False, may_declare=False, is_admin=False),
+    }.items():
+        yield f"/access help, for {title}", access_help(can)
+        yield f"/breakglass help, for {title}", break_glass_help(can)
+
+
 _BUTTONS: Final[dict[str, Callable[[], object]]] = {
     "a payload of nobody": lambda: interaction.read_interaction({}, {}),
     "a button without an id": lambda: interaction.read_pressed_id({"value": "nothing"}),
@@ -121,13 +142,13 @@ _BUTTONS: Final[dict[str, Callable[[], object]]] = {
 }
 
 
-def _typed(command: str, parse: Callable[[object], object], lines: tuple[object, ...]) -> Iterator[Text]:
+def _typed(command: str, parse: Callable[..., object], lines: tuple[object, ...]) -> Iterator[Text]:
     for line in lines:
         title = f"{command} {line}" if isinstance(line, str) else f"{command} (not text)"
         yield Text(f"Slack: mistakes in {command}", title[:120], _answer(parse_once(parse, line)))
 
 
-def _call(read: object) -> object:
+def _call(read: object, _: object) -> object:
     assert callable(read)
     return read()
 
@@ -138,29 +159,12 @@ def _answer(mistake: object) -> str:
 
 
 _LONG: Final = "x" * 501
+_TOO_LONG: Final = "x" * 3001
 _ACCESS: Final[tuple[object, ...]] = (
     7,
-    "prod",
-    "2h",
     "mien",
     "mine first",
-    "pending 2h30m",
-    "prod deploy the fix for INC-12",
-    "prod deploy the fix for INC-12 2h",
-    "2h prod deploy the fix for INC-12",
-    "*prod* 2h deploy the fix for INC-12",
-    "prod 2x deploy the fix for INC-12",
-    "prod 2 deploy the fix for INC-12",
-    "prod 0h deploy the fix for INC-12",
-    "prod -2h deploy the fix for INC-12",
-    "prod 9999d deploy the fix for INC-12",
-    "prod 1h1h deploy the fix for INC-12",
-    "prod 2 weeks deploy the fix for INC-12",
-    "prod 1h 30m deploy the fix for INC-12",
-    "prod 2h",
-    "prod 2h fix",
-    f"prod 2h {_LONG}",
-    "prod 2h \x07 deploy the fix for INC-12",
+    f"prod {_TOO_LONG}",
     "live now",
     "revok 0123456789abcdef it is over",
     "end prod I am done",
@@ -175,22 +179,9 @@ _ACCESS: Final[tuple[object, ...]] = (
 )
 _BREAK_GLASS: Final[tuple[object, ...]] = (
     7,
-    "prod",
     "activ",
     "active now",
     "reviews -1",
-    "close",
-    "close prod",
-    "close 00000000000000e1",
-    "close 00000000000000e1 ok",
-    "*prod* incident 1h the checkout is down, see INC-12",
-    "prod 1h incident the checkout is down, see INC-12",
-    "prod incidnt 1h the checkout is down, see INC-12",
-    "prod boredom the checkout is down, see INC-12",
-    "prod incident",
-    "prod incident the checkout is down, see INC-12",
-    "prod incident 1 the checkout is down, see INC-12",
-    "prod incident 2 weeks the checkout is down, see INC-12",
-    "prod incident 1h",
-    "prod incident 1h it is down",
+    "close 00000000000000e",
+    f"prod {_TOO_LONG}",
 )

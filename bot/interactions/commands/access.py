@@ -1,14 +1,14 @@
-"""What people type after /access, read: a form, a list, help, what becomes of open access, or a request in one line.
+"""What people type after /access, read: a list, help, what becomes of open access, or a request, complete or begun.
 
-Invariant: nothing is guessed. Text that can be read in two ways, or in none, raises InvalidInput, which gives the line
-to send instead; and what a person typed comes out as they typed it, not as Slack wrapped it.
+Invariant: only a line with everything in its order requests anything. All else that isn't a command of ours begins a
+form, with every word in it; and what a person typed comes out as they typed it, not as Slack wrapped it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final, NoReturn
+from typing import Final
 
 from bot.interactions.commands.devices import DEVICES, PAIR, DeviceCommand, read_device_command
 from bot.interactions.commands.open_access import (
@@ -24,24 +24,24 @@ from bot.interactions.commands.tokens import (
     OpenForm,
     ShowHelp,
     ShowList,
+    check_begun_text,
     check_keyword,
-    check_profile,
-    quoted,
     read_line,
     read_page,
     split_word,
     suggest,
-    suggest_duration,
     take_duration,
     take_one_duration,
 )
+from bot.interactions.commands.words import ProfileNames, read_words
 from bot.slack.app_surface import ACCESS
 from bot.views.access.list import AccessListKind
-from bot.views.request.form import RequestDraft
+from bot.views.request.form import BegunRequest, RequestDraft
 from bot.views.request.list import ListKind
-from core.duration import format_duration, parse_duration
+from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.request import JUSTIFICATION_LENGTH
+from core.services.bundle import MAX_PROFILES
 from core.text import clean_text
 
 _JUSTIFICATION: Final = "deploy the fix for INC-12"
@@ -54,23 +54,35 @@ class ShowNotify:
     """Show which direct messages this person gets."""
 
 
-AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | OpenAccessCommand | DeviceCommand | ShowNotify | RequestDraft
+AccessCommand = (
+    OpenForm
+    | ShowHelp
+    | ShowList[ListKind]
+    | OpenAccessCommand
+    | DeviceCommand
+    | ShowNotify
+    | RequestDraft
+    | BegunRequest
+)
 _OPEN_ACCESS: Final = (END, EXTEND, REVOKE)
 _DEVICES: Final = (PAIR, DEVICES)
 _BY_THEMSELVES: Final = (_HELP, _NOTIFY)
 _KEYWORDS: Final = (*_BY_THEMSELVES, *ListKind, *AccessListKind, *_OPEN_ACCESS, *_DEVICES)
 
 
-def parse_access(text: object) -> AccessCommand:
-    """Read the `text` of an /access command as Slack sends it. Raises InvalidInput, and nothing else."""
-    typed = read_line(text, _suggest())
+def parse_access(text: object, profiles: Collection[str] | None = None) -> AccessCommand:
+    """Read the `text` of an /access command as Slack sends it. Raises InvalidInput, and nothing else.
+
+    `profiles` are those that there are; None: not known here, so the first word is one if it could be.
+    """
+    typed = read_line(text, suggest(ACCESS, "prod", "2h", _JUSTIFICATION, is_example=True))
     if not typed:
         return OpenForm()
     first, rest = split_word(typed)
     keyword, after = first.lower(), split_word(rest)[0]
     # A profile can be called `mine`. Followed by a duration, it can't mean anything else; `extend 2h` can.
     if keyword not in _KEYWORDS or (DURATION.fullmatch(after) and keyword != EXTEND):
-        return _read_request(first, rest)
+        return _read_request(typed, ProfileNames(profiles))
     if keyword in _OPEN_ACCESS:
         # A mention is an id only as Slack sent it.
         return read_open_access(keyword, rest, split_word(str(text))[1])
@@ -82,78 +94,39 @@ def parse_access(text: object) -> AccessCommand:
     return ShowLive(page) if keyword in set(AccessListKind) else ShowList(ListKind(keyword), page)
 
 
-def _read_request(profile: str, rest: str) -> RequestDraft:
-    if not rest:
-        _refuse_one_word(profile)
-    written, justification = take_duration(rest)
-    if not DURATION.fullmatch(written.replace(" ", "")):
-        check_keyword(ACCESS, profile, _OPEN_ACCESS, _as_profile(profile), rest)
-    if not written.removeprefix("-")[:1].isdigit():
-        _refuse_missing_duration(profile, rest)
-    check_profile(profile, _suggest(duration=written, justification=justification))
+def _read_request(typed: str, names: ProfileNames) -> RequestDraft | BegunRequest:
+    if (complete := _read_complete(typed, names)) is not None:
+        return complete
+    found = read_words(typed, names, has_codes=False, most_profiles=MAX_PROFILES)
+    if not found.profiles or names.known is None:
+        first, rest = split_word(typed)
+        if not rest:
+            check_keyword(ACCESS, first, _KEYWORDS, _as_profile(first))
+        elif not DURATION.fullmatch(split_word(rest)[0]):
+            check_keyword(ACCESS, first, _OPEN_ACCESS, _as_profile(first), rest)
+    check_begun_text("justification", found.text, JUSTIFICATION_LENGTH)
+    return BegunRequest(found.profiles, found.duration, found.text, unread=found.unread)
+
+
+def _read_complete(typed: str, names: ProfileNames) -> RequestDraft | None:
+    """A line with everything in its order: profile, duration, justification."""
+    word, rest = split_word(typed)
+    profile, (written, text) = names.find(word), take_duration(rest)
+    if profile is None or not DURATION.fullmatch(written.replace(" ", "")):
+        return None
+    if DURATION.fullmatch(take_one_duration(text)[0].replace(" ", "")):
+        # `1h 30m …` can be one duration, or a justification that begins with a time: the form asks.
+        return None
     try:
-        duration = parse_duration(written)
-    except InvalidInput as error:
-        fix = _suggest(profile, suggest_duration(written), justification)
-        raise InvalidInput("duration", error.problem, fix) from error
-    _check_one_duration(profile, written, justification)
-    return RequestDraft((profile,), duration, _read_justification(profile, duration, justification))
-
-
-def _check_one_duration(profile: str, written: str, rest: str) -> None:
-    """Raises InvalidInput for `1h 30m …`: one duration in two words, or a justification that begins with a time."""
-    following, justification = take_one_duration(rest)
-    if not DURATION.fullmatch(following.replace(" ", "")):
-        return
-    try:
-        together = format_duration(parse_duration(f"{written}{following}"))
-    except InvalidInput:
-        # `1h 2h …` can't be one duration, so the second one belongs to the justification.
-        return
-    raise InvalidInput(
-        "duration",
-        f"{quoted(f'{written} {following}')} can mean two things",
-        f"{_suggest(profile, together, justification)}\nOr begin the justification with another word.",
-    )
-
-
-def _read_justification(profile: str, duration: timedelta, text: str) -> str:
-    least, most = JUSTIFICATION_LENGTH
-    if not text:
-        raise InvalidInput(
-            "justification", "the justification is missing", _suggest(profile, format_duration(duration))
+        justification = clean_text(
+            "justification", text, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
-    try:
-        return clean_text("justification", text, at_least=least, at_most=most)
-    except InvalidInput as error:
-        raise InvalidInput("justification", f"this justification can't be used: {error.problem}", error.fix) from error
-
-
-def _refuse_one_word(word: str) -> NoReturn:
-    check_keyword(ACCESS, word, _KEYWORDS, _as_profile(word))
-    if DURATION.fullmatch(word):
-        raise InvalidInput("profile", "the profile and the justification are missing", _suggest(duration=word))
-    raise InvalidInput("duration", "the duration and the justification are missing", _suggest(word))
-
-
-def _refuse_missing_duration(profile: str, rest: str) -> NoReturn:
-    second, after = split_word(rest)
-    if DURATION.fullmatch(profile):
-        raise InvalidInput("profile", "the profile comes before the duration", _suggest(second, profile, after))
-    words = rest.split()
-    later = next((word for word in words if DURATION.fullmatch(word)), "")
-    justification = " ".join(word for word in words if word is not later)
-    problem = "the duration comes before the justification" if later else "the duration is missing"
-    raise InvalidInput("duration", problem, _suggest(profile, later, justification))
+        return RequestDraft((profile,), parse_duration(written), justification)
+    except InvalidInput:
+        return None
 
 
 def _as_profile(word: str) -> str:
     """How to request a profile that is called nearly like a command."""
-    return f"To request a profile of that name, for example:\n{_suggest(word).partition(chr(10))[2]}"
-
-
-def _suggest(profile: str = "", duration: str = "", justification: str = "") -> str:
-    """The line to send instead, with the person's own words where there are any."""
-    is_example = not (profile and duration and justification)
-    words = (profile or "prod", duration or "2h", justification or _JUSTIFICATION)
-    return suggest(ACCESS, *words, is_example=is_example)
+    example = suggest(ACCESS, word, "2h", _JUSTIFICATION, is_example=True).partition("\n")[2]
+    return f"To request a profile of that name, for example:\n{example}"

@@ -1,36 +1,35 @@
-"""What people type after /breakglass, read: the form, a list, help, a close, or a declaration in one line.
+"""What people type after /breakglass, read: a list, help, a close, or a declaration, complete or begun.
 
-Invariant: nothing is guessed, least of all in an emergency. Text that can be read in two ways, or in none, raises
-InvalidInput, which gives the whole line to send instead.
+Invariant: only a line with everything in its order declares anything; least of all in an emergency is anything guessed.
+All else that isn't a command of ours begins the form, with every word in it.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
-from difflib import get_close_matches
-from typing import Final, NoReturn
+from typing import Final
 
 from bot.interactions.commands.tokens import (
     DURATION,
-    MAX_QUOTED,
     OpenForm,
     ShowHelp,
     ShowList,
+    check_begun_text,
     check_keyword,
-    check_profile,
     quoted,
     read_line,
     read_page,
     split_word,
     suggest,
-    suggest_duration,
     take_duration,
 )
+from bot.interactions.commands.words import ProfileNames, read_words
 from bot.slack.app_surface import BREAK_GLASS
-from bot.views.break_glass.form import BreakGlassDraft
+from bot.views.break_glass.form import BegunBreakGlass, BreakGlassDraft
 from bot.views.break_glass.list import BreakGlassListKind
-from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, EventId, ReasonCode
+from core.break_glass import JUSTIFICATION_LENGTH, EventId, ReasonCode
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.record import check_record_id
@@ -38,111 +37,89 @@ from core.text import clean_text
 
 _JUSTIFICATION: Final = "the checkout is down, see INC-12"
 _CLOSE_REASON: Final = "the checkout is back up"
+_LIKE_AN_ID: Final = re.compile(r"(?=.*[0-9])[0-9a-f]{6,40}|[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
 class CloseEvent:
-    """End an event early."""
+    """End an event early: this one; or the only live one of this person, for the `profile` if one was named.
 
-    event_id: EventId
-    reason: str
+    `reason` is as it was typed, and empty where none was.
+    """
+
+    event_id: EventId | None
+    reason: str = ""
+    profile: str | None = None
 
 
-BreakGlassCommand = OpenForm | ShowHelp | ShowList[BreakGlassListKind] | CloseEvent | BreakGlassDraft
+BreakGlassCommand = OpenForm | ShowHelp | ShowList[BreakGlassListKind] | CloseEvent | BreakGlassDraft | BegunBreakGlass
 _KEYWORDS: Final = ("help", *BreakGlassListKind, "close")
 
 
-def parse_break_glass(text: object) -> BreakGlassCommand:
-    """Read the `text` of a /breakglass command as Slack sends it. Raises InvalidInput, and nothing else."""
-    typed = read_line(text, _suggest())
+def parse_break_glass(text: object, profiles: Collection[str] | None = None) -> BreakGlassCommand:
+    """Read the `text` of a /breakglass command as Slack sends it. Raises InvalidInput, and nothing else.
+
+    `profiles` are those that there are; None: not known here, so the first word is one if it could be.
+    """
+    typed = read_line(text, suggest(BREAK_GLASS, "prod", "incident", "1h", _JUSTIFICATION, is_example=True))
     if not typed:
         return OpenForm()
-    first, rest = split_word(typed)
+    names, (first, rest) = ProfileNames(profiles), split_word(typed)
     keyword = first.lower()
     # A profile can be called `active`. Followed by a reason code, it can't mean anything else.
     if keyword not in _KEYWORDS or split_word(rest)[0].lower() in set(ReasonCode):
-        return _read_declaration(first, rest)
+        return _read_declaration(typed, names)
     match keyword:
         case "help":
             return ShowHelp()
         case "close":
-            return _read_close(rest)
+            return _read_close(rest, names)
     return ShowList(BreakGlassListKind(keyword), read_page(BREAK_GLASS, keyword, rest))
 
 
-def _read_close(rest: str) -> CloseEvent:
+def _read_close(rest: str, names: ProfileNames) -> CloseEvent:
     written, reason = split_word(rest)
+    bare = written.strip("`").lower()
     try:
-        event_id = EventId(check_record_id(written.strip("`").lower()))
+        return CloseEvent(EventId(check_record_id(bare)), reason)
     except InvalidInput as error:
-        problem = f"{quoted(written)} isn't an event id" if written else "the event id is missing"
-        example = suggest(BREAK_GLASS, "close", "0123456789abcdef", reason or _CLOSE_REASON, is_example=True)
-        fix = f"Press Close on the event's card, or copy the id from there. {example}"
-        raise InvalidInput("id", problem, fix) from error
-    if not reason:
-        fix = suggest(BREAK_GLASS, "close", event_id, _CLOSE_REASON, is_example=True)
-        raise InvalidInput("reason", "the reason is missing", fix)
-    return CloseEvent(event_id, clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1]))
+        if _LIKE_AN_ID.fullmatch(bare):
+            # Another event than the one that was meant must not be closed for a slip of the finger.
+            example = suggest(BREAK_GLASS, "close", "0123456789abcdef", reason or _CLOSE_REASON, is_example=True)
+            fix = f"Press Close on the event's card, or copy the id from there. {example}"
+            raise InvalidInput("id", f"{quoted(written)} isn't an event id", fix) from error
+    profile = names.find(written) if names.known is not None else None
+    return CloseEvent(None, reason if profile is not None else rest, profile)
 
 
-def _read_declaration(profile: str, rest: str) -> BreakGlassDraft:
-    if not rest:
-        _refuse_one_word(profile)
-    check_profile(profile, _suggest())
-    word, after = split_word(rest)
-    reason_code = _read_reason_code(profile, word, after)
-    written, justification = take_duration(after)
-    duration = _read_duration(profile, reason_code, written, justification)
-    return BreakGlassDraft(
-        profile, reason_code, duration, _read_justification(profile, reason_code, written, justification)
-    )
+def _read_declaration(typed: str, names: ProfileNames) -> BreakGlassDraft | BegunBreakGlass:
+    if (complete := _read_complete(typed, names)) is not None:
+        return complete
+    found = read_words(typed, names, has_codes=True, most_profiles=1)
+    first, rest = split_word(typed)
+    if not rest and (not found.profiles or names.known is None):
+        otherwise = f"To break the glass for a profile of that name: {_example(first)}"
+        check_keyword(BREAK_GLASS, first, _KEYWORDS, otherwise)
+    check_begun_text("justification", found.text, JUSTIFICATION_LENGTH)
+    profile = found.profiles[0] if found.profiles else None
+    return BegunBreakGlass(profile, found.reason_code, found.duration, found.text, found.unread)
 
 
-def _read_reason_code(profile: str, word: str, after: str) -> ReasonCode:
-    if word.lower() in set(ReasonCode):
-        return ReasonCode(word.lower())
-    # In the other order, as /access has it: `prod 1h incident …`.
-    following, rest = split_word(after)
-    if DURATION.fullmatch(word) and following.lower() in set(ReasonCode):
-        fix = _suggest(profile, following.lower(), word, rest)
-        raise InvalidInput("reason", "the reason code comes before the duration", fix)
-    near = get_close_matches(word.lower()[:MAX_QUOTED], list(ReasonCode), n=1)
-    written, justification = take_duration(after)
-    is_duration = DURATION.fullmatch(written.replace(" ", "")) is not None
-    known = (written, justification) if is_duration else ("", "")
-    fix = f"Use one of: {', '.join(ReasonCode)}. {_suggest(profile, near[0] if near else '', *known)}"
-    raise InvalidInput("reason", f"{quoted(word)} isn't a reason code", fix)
-
-
-def _read_duration(profile: str, reason_code: ReasonCode, written: str, justification: str) -> timedelta:
+def _read_complete(typed: str, names: ProfileNames) -> BreakGlassDraft | None:
+    """A line with everything in its order: profile, reason code, duration, justification."""
+    word, rest = split_word(typed)
+    code, after = split_word(rest)
+    profile, (written, text) = names.find(word), take_duration(after)
+    if profile is None or code.lower() not in set(ReasonCode) or not DURATION.fullmatch(written.replace(" ", "")):
+        return None
     try:
-        return parse_duration(written)
-    except InvalidInput as error:
-        if written.removeprefix("-")[:1].isdigit():
-            fix = _suggest(profile, reason_code, suggest_duration(written), justification)
-            raise InvalidInput("duration", error.problem, fix) from error
-        fix = _suggest(profile, reason_code, "", f"{written} {justification}".strip())
-        raise InvalidInput("duration", "the duration is missing", fix) from error
+        justification = clean_text(
+            "justification", text, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
+        )
+        return BreakGlassDraft(profile, ReasonCode(code.lower()), parse_duration(written), justification)
+    except InvalidInput:
+        return None
 
 
-def _read_justification(profile: str, reason_code: ReasonCode, duration: str, text: str) -> str:
-    least, most = JUSTIFICATION_LENGTH
-    if not text:
-        fix = _suggest(profile, reason_code, duration)
-        raise InvalidInput("justification", "the justification is missing", fix)
-    try:
-        return clean_text("justification", text, at_least=least, at_most=most)
-    except InvalidInput as error:
-        raise InvalidInput("justification", f"this justification can't be used: {error.problem}", error.fix) from error
-
-
-def _refuse_one_word(word: str) -> NoReturn:
-    check_keyword(BREAK_GLASS, word, _KEYWORDS, f"To break the glass for a profile of that name: {_suggest(word)}")
-    raise InvalidInput("reason", "the reason code, the duration and the justification are missing", _suggest(word))
-
-
-def _suggest(profile: str = "", reason_code: str = "", duration: str = "", justification: str = "") -> str:
-    """The line to send instead, with the person's own words where there are any."""
-    is_example = not (profile and reason_code and duration and justification)
-    words = (profile or "prod", reason_code or "incident", duration or "1h", justification or _JUSTIFICATION)
-    return suggest(BREAK_GLASS, *words, is_example=is_example)
+def _example(profile: str) -> str:
+    return suggest(BREAK_GLASS, profile, "incident", "1h", _JUSTIFICATION, is_example=True)

@@ -6,12 +6,13 @@ Invariant: what a person typed comes out as they typed it, not as Slack wrapped 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final, Generic, TypeVar
 
 from bot.views.block_kit import shorten
+from bot.views.inputs import MAX_TYPED_TEXT
 from bot.views.pagination import MAX_PAGES, Kind
 from core.actor import check_profile_name
 from core.duration import parse_duration
@@ -36,7 +37,7 @@ DURATION = re.compile(r"(?:[0-9]{1,6}[dhms])+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class OpenForm:
-    """Nothing was typed: show the form."""
+    """Nothing was typed: show the empty form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,15 @@ class ShowList(Generic[Kind]):
     page: int = 1
 
 
-def parse_once(parse: Callable[[object], Command], text: object) -> Command | InvalidInput:
-    """The command that was typed, or the mistake in it as a value, for the one who answers the command to raise."""
+def parse_once(
+    parse: Callable[[object, Collection[str] | None], Command], text: object, profiles: Collection[str] | None = None
+) -> Command | InvalidInput:
+    """The command that was typed, or the mistake in it as a value, for the one who answers the command to raise.
+
+    `profiles` are those that there are; None: not known here.
+    """
     try:
-        return parse(text)
+        return parse(text, profiles)
     except InvalidInput as mistake:
         return mistake
 
@@ -119,6 +125,14 @@ def take_one_duration(text: str) -> tuple[str, str]:
     return word, rest
 
 
+def meant_duration(written: str) -> str | None:
+    """What was meant by a duration as people write it, `3 hours` or `1h30m`; None for what is none."""
+    if DURATION.fullmatch(together := written.replace(" ", "")):
+        return together
+    nearly = _NEARLY.fullmatch(written)
+    return f"{'-' if written.startswith('-') else ''}{nearly[1]}{nearly[2][0].lower()}" if nearly else None
+
+
 def suggest_duration(written: str) -> str:
     """The duration that was meant, to suggest it: `2h` for `2 hours`."""
     nearly = _NEARLY.fullmatch(written)
@@ -155,6 +169,12 @@ def check_keyword(command: str, word: str, keywords: Sequence[str], otherwise: s
     if near := get_close_matches(word.lower()[:MAX_QUOTED], keywords, n=1, cutoff=0.75):
         meant = suggest(command, near[0], rest) if rest else suggest(command, near[0])
         raise InvalidInput("text", f"{quoted(word)} isn't a command", f"{meant}\n{otherwise}")
+
+
+def check_begun_text(field: str, text: str, bounds: tuple[int, int]) -> None:
+    """Raises InvalidInput for a text that is too long even for the form in which its writer would shorten it."""
+    if len(text) > MAX_TYPED_TEXT:
+        raise InvalidInput(field, f"this {field} has {len(text)} characters", f"Shorten it to {bounds[1]}.")
 
 
 def quoted(text: str) -> str:

@@ -117,6 +117,7 @@ def break_glass_form(
     likely = chosen_now or offers
     blocks = [
         *_introduction(replaced),
+        *_refused(offers, begun.profile),
         *unread_note(begun.unread),
         _profile_field(offers, chosen_now),
         field("reason", "What kind of emergency is it?", _reason_menu(likely, begun)),
@@ -172,6 +173,11 @@ def read_break_glass_form(view: Payload) -> tuple[BreakGlassDraft, str | None, O
     )
 
 
+def begun_by(draft: BreakGlassDraft) -> BegunBreakGlass:
+    """A whole declaration, for the form that asks for what a line can't hold."""
+    return BegunBreakGlass(draft.profile, draft.reason_code, draft.duration, draft.justification)
+
+
 def read_begun_break_glass(view: Payload) -> tuple[BegunBreakGlass, Origin]:
     """What this form holds while it is being filled in, and where it began, to draw it again. Raises InvalidInput."""
     values, metadata = get_dict(view, "state", "values"), get_str(view, "private_metadata")
@@ -191,6 +197,14 @@ def fields_of(view: Payload) -> tuple[str, ...]:
     """The fields that this form has: Slack refuses an error of a field that is not there."""
     values = get_dict(view, "state", "values")
     return tuple(name for name in FIELDS if name != mfa.FIELD or name in values)
+
+
+def _refused(offers: Sequence[BreakGlassOffer], wanted: str | None) -> list[Block]:
+    """Who names what they can't have reads that first; what else they typed stays."""
+    if wanted is None or any(offer.profile == wanted for offer in offers):
+        return []
+    line = f"You can't break the glass for {code(wanted)}: no break-glass rule covers you for it."
+    return [context(f"{line} If you need it now, call the person on call.")]
 
 
 def _profile_field(offers: Sequence[BreakGlassOffer], chosen_now: Sequence[BreakGlassOffer]) -> Block:

@@ -12,7 +12,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from bot.slack.app_surface import BREAK_GLASS
 from bot.views.access.state import shows_end, state_line
 from bot.views.block_kit import (
     Block,
@@ -37,15 +36,6 @@ NEWER: Final = "break_glass_list:previous"
 _MAX_REASON: Final = 200
 
 _REASONS: Final = ", ".join(f"`{each}`" for each in ReasonCode)
-HELP: Final = f"""\
-*Break the glass in an emergency: immediate access, visible to everyone, reviewed afterwards*
-`{BREAK_GLASS}` opens the form.
-`{BREAK_GLASS} prod incident 1h the checkout is down, see INC-12` declares directly: profile, reason code, duration, \
-justification.
-Reason codes: {_REASONS}.
-`{BREAK_GLASS} active` lists the active events.
-`{BREAK_GLASS} close <id> the checkout is back up` closes an event. The Close button on its card does the same.
-`{BREAK_GLASS} reviews` lists the events waiting for your review."""
 
 
 class BreakGlassListKind(StrEnum):

@@ -32,6 +32,7 @@ from core.actor import ProfileName
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.request import DEFAULT_DURATION, JUSTIFICATION_LENGTH, Request
+from core.services.bundle import MAX_PROFILES
 
 CALLBACK: Final = "request:form"
 PROFILE: Final = "request:profile"
@@ -39,8 +40,6 @@ PROFILE: Final = "request:profile"
 ON_BEHALF_OF: Final = "on_behalf_of"
 FIELDS: Final = ("profile", "duration", "justification", ON_BEHALF_OF)
 """The form's blocks; an error of one of these fields is shown under it."""
-MAX_PROFILES: Final = 5
-"""So many profiles in one request."""
 _MAX_IN_CONTEXT: Final = 10
 _MAX_NAMES: Final = 5
 
@@ -95,6 +94,7 @@ def request_form(offers: Sequence[Offer], begun: BegunRequest = NOTHING_BEGUN) -
     chosen_now = [offer for offer in offers if offer.profile in begun.profiles] or list(offers[: len(offers) == 1])
     blocks: list[Block] = [
         *_introduction(begun),
+        *_refused(offers, begun),
         *unread_note(begun.unread),
         _profile_field(offers, chosen_now),
         _duration_field(chosen_now or offers, begun),
@@ -150,6 +150,14 @@ def fields_of(view: Payload) -> tuple[str, ...]:
     """The fields that this form has: Slack refuses an error of a field that is not there."""
     values = get_dict(view, "state", "values")
     return tuple(name for name in FIELDS if name != ON_BEHALF_OF or name in values)
+
+
+def _refused(offers: Sequence[Offer], begun: BegunRequest) -> list[Block]:
+    """Who names what they can't have reads that first; what else they typed stays."""
+    offered = {offer.profile for offer in offers}
+    names = [code(name) for name in begun.profiles if name not in offered]
+    line = f"You can't request {' or '.join(names)}: no policy rule covers you for it. Ask a policy owner to add you."
+    return [context(line)] if names else []
 
 
 def _profile_field(offers: Sequence[Offer], chosen_now: Sequence[Offer]) -> Block:

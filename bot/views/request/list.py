@@ -31,26 +31,6 @@ MINE: Final = "Your requests"
 PENDING: Final = "Waiting for your decision"
 _MAX_REASON: Final = 200
 
-HELP: Final = "\n".join(
-    [
-        "*Request access*",
-        f"`{ACCESS}` opens the form.",
-        f"`{ACCESS} prod 2h deploy the fix for INC-12` requests access directly: profile, duration, justification.",
-        f"`{ACCESS} mine` lists your requests.",
-        f"`{ACCESS} pending` lists the requests waiting for your decision.",
-        f"`{ACCESS} live` lists who has access now: your own, and what you can approve.",
-        f"`{ACCESS} end` ends your access early. With several, add the profile or the id: `{ACCESS} end prod`.",
-        f"`{ACCESS} extend` requests more time for access you have. `{ACCESS} extend prod 2h` fills in the form.",
-        f"`{ACCESS} revoke <id> the incident is over` ends somebody's access, for approvers and admins.",
-        f"Admins can revoke everything a person has: `{ACCESS} revoke @person they left the team`.",
-        "*Terminals*",
-        f"`{ACCESS} pair WDJB-MJHT` pairs the terminal that shows this code, after `countersign login`.",
-        f"`{ACCESS} devices` lists your paired terminals, and ends them.",
-        "Write durations like `90m`, `2h` or `1h30m`.",
-    ]
-)
-
-
 OLDER: Final = "list:older"
 NEWER: Final = "list:newer"
 

@@ -25,8 +25,11 @@ const Divider = () => html`<hr class="block divider" />`;
 
 const Markdown = ({ block, surface }) => html`<div class="block text">${mrkdwn(block.text, surface)}</div>`;
 
+// What the app uploaded is on the page's own server.
+const sourceOf = (image) => (image.slack_file ? `/files/${encodeURIComponent(image.slack_file.id)}` : image.image_url);
+
 const Picture = ({ block }) => html`
-  <figure class="block picture"><img src=${block.image_url} alt=${block.alt_text} />
+  <figure class="block picture"><img src=${sourceOf(block)} alt=${block.alt_text} />
     ${block.title && html`<figcaption>${textObject(block.title)}</figcaption>`}</figure>
 `;
 
@@ -95,6 +98,7 @@ function Input({ block, surface }) {
         : html`<label for=${id} class="input-label">${name}</label>`}
       <${Field}
         id=${id}
+        block=${block}
         element=${element}
         value=${surface.valueFor(block, element)}
         change=${change}
@@ -181,7 +185,7 @@ function Chooser({ block, element, surface }) {
   const name = element.placeholder ? textOnly(element.placeholder) : "Choose";
   return html`
     <div class="chooser">
-      <${Field} id=${id} element=${element} value=${value} change=${change} context=${surface} aria=${{ "aria-label": name }} />
+      <${Field} id=${id} block=${block} element=${element} value=${value} change=${change} context=${surface} aria=${{ "aria-label": name }} />
     </div>
     ${dialog}
   `;

@@ -3,6 +3,7 @@
 import { html } from "../vendor/htm-preact-3.1.1.js";
 import { withPictures } from "./emoji.js";
 import { textObject, textOnly } from "./mrkdwn.js";
+import { SearchSelect } from "./search_select.js";
 import { Select } from "./select.js";
 
 const offered = (element) => [
@@ -19,12 +20,12 @@ const channels = (ws) =>
 function choices(element, ws) {
   if (element.type.endsWith("users_select")) return people(ws);
   if (element.type.endsWith("channels_select") || element.type.endsWith("conversations_select")) return channels(ws);
-  return offered(element).map(({ option, group }) => ({
-    value: option.value,
-    text: textOnly(option.text),
-    about: option.description && textOnly(option.description),
-    group,
-  }));
+  return offered(element).map(({ option, group }) => asChoice(option, group));
+}
+
+function asChoice(option, group) {
+  const about = option.description && textOnly(option.description);
+  return { value: option.value, text: textOnly(option.text), about, group };
 }
 
 /** An element's value in a Slack state, in the form of `typed`: options by their values. */
@@ -53,11 +54,11 @@ const NATIVE = {
 };
 
 /** One element with a value. `change(value)` reports a new one; `aria` describes it to screen readers. */
-export function Field({ id, element, value, change, context, aria = {}, isOptional = false, onEnter }) {
+export function Field({ id, block, element, value, change, context, aria = {}, isOptional = false, onEnter }) {
   const placeholder = element.placeholder ? textOnly(element.placeholder) : "";
-  const shared = { id, element, value, change, context, aria, placeholder, isOptional, onEnter };
+  const shared = { id, block, element, value, change, context, aria, placeholder, isOptional, onEnter };
   if (element.type === "plain_text_input") return html`<${Text} ...${shared} />`;
-  if (element.type === "external_select") return html`<${Line} ...${shared} kind=${{ type: "text" }} />`;
+  if (element.type.endsWith("external_select") || element.type === "multi_static_select") return html`<${Searched} ...${shared} />`;
   if (element.type in NATIVE) return html`<${Line} ...${shared} kind=${NATIVE[element.type]} />`;
   if (element.type === "datetimepicker") return html`<${Moment} ...${shared} />`;
   if (element.type === "radio_buttons") return html`<${Picks} ...${shared} />`;
@@ -69,6 +70,35 @@ export function Field({ id, element, value, change, context, aria = {}, isOption
       value=${value}
       placeholder=${placeholder || "Choose…"}
       onChange=${change}
+      isOptional=${isOptional}
+      ...${aria}
+    />
+  `;
+}
+
+/** A menu in which people search: Slack asks the app for the options, or looks among those that it has. */
+function Searched({ id, block, element, value, change, context, aria, placeholder, isOptional }) {
+  const isMany = element.type.startsWith("multi_");
+  const values = isMany ? (value ?? []) : value === null ? [] : [value];
+  const all = choices(element, context.ws);
+  const load = async (query) => {
+    if (!element.type.endsWith("external_select")) {
+      const words = query.toLowerCase();
+      return all.filter((choice) => choice.text.toLowerCase().includes(words));
+    }
+    if ([...query].length < (element.min_query_length ?? 3)) return [];
+    return (await context.search({ block, element, query })).map((option) => asChoice(option));
+  };
+  const now = [...(element.initial_options ?? []), ...(element.initial_option ? [element.initial_option] : [])];
+  return html`
+    <${SearchSelect}
+      id=${id}
+      load=${load}
+      values=${values}
+      known=${[...all, ...now.map((option) => asChoice(option))]}
+      most=${isMany ? (element.max_selected_items ?? Infinity) : 1}
+      placeholder=${placeholder || "Choose…"}
+      change=${(chosen) => change(isMany ? chosen : (chosen[0] ?? null))}
       isOptional=${isOptional}
       ...${aria}
     />

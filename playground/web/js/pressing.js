@@ -27,5 +27,9 @@ export function usePresses({ person, where, notify, typed }) {
     await tryAct(typed ? { ...asked, typed: typed() } : asked, notify);
     setBusy(null);
   };
-  return { busy, press, keyOf };
+  const search = async ({ block, element, query }) => {
+    const asked = { act: "search", person, ...where, block_id: block.block_id, action_id: element.action_id, query };
+    return (await tryAct(asked, notify))?.options ?? [];
+  };
+  return { busy, press, search, keyOf };
 }

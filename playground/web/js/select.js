@@ -7,7 +7,8 @@ import { Icon } from "./icons.js";
 
 const STILL_TYPING_MS = 700;
 
-function step(key, now, count) {
+/** Where a key moves to in a list; undefined for other keys. */
+export function step(key, now, count) {
   switch (key) {
     case "ArrowDown":
       return Math.min(now + 1, count - 1);
@@ -122,7 +123,7 @@ export function Select({ id, options, value, placeholder, onChange, isOptional, 
   `;
 }
 
-function Option({ id, option, isChosen, isActive, choose, over }) {
+export function Option({ id, option, isChosen, isActive, choose, over }) {
   const show = (element) => isActive && element?.scrollIntoView({ block: "nearest" });
   return html`
     <li

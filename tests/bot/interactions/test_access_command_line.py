@@ -13,11 +13,12 @@ from bot.interactions.commands.access import (
     AccessCommand,
     parse_access,
 )
-from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, unescape
-from bot.views.request.form import RequestDraft
+from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once, unescape
+from bot.views.request.form import BegunRequest, RequestDraft
 from bot.views.request.list import ListKind
 from core.errors import InvalidInput
 
+HOUR = timedelta(hours=1)
 WHY = "deploy the fix for INC-12"
 
 
@@ -68,53 +69,99 @@ def test_profile_may_have_the_name_of_a_command() -> None:
     assert parse_access(f"mine 2h {WHY}") == RequestDraft(("mine",), timedelta(hours=2), WHY)
 
 
+PROFILES = {"prod", "staging", "db", "prod-eu"}
+
+
+@pytest.mark.parametrize(
+    ("text", "begun"),
+    [
+        ("prod", BegunRequest(("prod",))),
+        ("Prod", BegunRequest(("prod",))),
+        ("2h", BegunRequest((), 2 * HOUR)),
+        ("prod 2h", BegunRequest(("prod",), 2 * HOUR)),
+        ("2h prod fix the login", BegunRequest(("prod",), 2 * HOUR, "fix the login")),
+        ("prod fix the login", BegunRequest(("prod",), None, "fix the login")),
+        ("prod fix the login 2h", BegunRequest(("prod",), 2 * HOUR, "fix the login")),
+        ("prod fix the login for 2 hours", BegunRequest(("prod",), 2 * HOUR, "fix the login")),
+        ("fix the login on prod", BegunRequest(("prod",), None, "fix the login on prod")),
+        ("fix db, then prod", BegunRequest((), None, "fix db, then prod")),
+        ("fix the login", BegunRequest((), None, "fix the login")),
+        ("prod fix the 30m outage of it", BegunRequest(("prod",), None, "fix the 30m outage of it")),
+        ("prod 2h short", BegunRequest(("prod",), 2 * HOUR, "short")),
+        ("prod 3 hours deploy the fix", BegunRequest(("prod",), 3 * HOUR, "deploy the fix")),
+        ("prod 45minutes deploy it", BegunRequest(("prod",), 0.75 * HOUR, "deploy it")),
+        ("prod 1h 30m deploy the fix", BegunRequest(("prod",), 1.5 * HOUR, "deploy the fix")),
+        ("prod staging 2h fix it", BegunRequest(("prod", "staging"), 2 * HOUR, "fix it")),
+        ("prod,staging fix it", BegunRequest(("prod", "staging"), None, "fix it")),
+        ("prod staging is slow", BegunRequest(("prod",), None, "staging is slow")),
+        ("prod 2 deploy it", BegunRequest(("prod",), None, "2 deploy it")),
+        ("prod 0h deploy it", BegunRequest(("prod",), None, "deploy it", unread=("0h",))),
+        ("prod -1h deploy it", BegunRequest(("prod",), None, "deploy it", unread=("-1h",))),
+        ("prod 9999d deploy it", BegunRequest(("prod",), None, "deploy it", unread=("9999d",))),
+        ("prdo 2h deploy it", BegunRequest((), 2 * HOUR, "deploy it", unread=("prdo",))),
+        ("prdo", BegunRequest((), unread=("prdo",))),
+        ("<#C0OPS|ops> 2h deploy it", BegunRequest((), None, "#ops 2h deploy it")),
+        ("ended the deploy on prod", BegunRequest(("prod",), None, "ended the deploy on prod")),
+        (f"prod 2h {501 * 'x'}", BegunRequest(("prod",), 2 * HOUR, 501 * "x")),
+    ],
+)
+def test_whatever_else_is_typed_begins_the_form(text: str, begun: BegunRequest) -> None:
+    assert parse_access(text, PROFILES) == begun
+
+
 @pytest.mark.parametrize(
     ("text", "field", "problem", "fix"),
     [
-        ("prod", "duration", "the duration and the justification", f"For example:\n`/access prod 2h {WHY}`"),
-        ("prod 2h", "justification", "the justification is missing", f"For example:\n`/access prod 2h {WHY}`"),
-        ("prod 2h short", "justification", "it has 5 characters", "at least 10"),
-        ("prod deploy the fix", "duration", "the duration is missing", "`/access prod 2h deploy the fix`"),
-        ("prod deploy the fix 4h", "duration", "comes before", "Send this instead:\n`/access prod 4h deploy the fix`"),
-        ("2h prod deploy it", "profile", "the profile comes before", "Send this instead:\n`/access prod 2h deploy it`"),
-        ("2h", "profile", "the profile and the justification are missing", f"For example:\n`/access prod 2h {WHY}`"),
-        ("prod 2 deploy it", "duration", "no unit", "Send this instead:\n`/access prod 2h deploy it`"),
-        ("prod 3 hours deploy it", "duration", "hours is not a unit", "`/access prod 3h deploy it`"),
-        ("prod 45minutes deploy it", "duration", "minutes is not a unit", "`/access prod 45m deploy it`"),
-        ("prod -1h deploy it", "duration", "negative", "`/access prod 1h deploy it`"),
-        ("prod 0h deploy it", "duration", "no time at all", "`/access prod 2h deploy it`"),
-        ("prod 9999d deploy it", "duration", "a year", "`/access prod 2h deploy it`"),
-        ("prod 0h say `no` to it", "duration", "no time at all", "`/access prod 2h say 'no' to it`"),
-        ("prod 1h 30m deploy it", "duration", "can mean two things", "`/access prod 1h30m deploy it`\nOr begin"),
-        ("prod 1 h 30 m deploy it", "duration", "can mean two things", "`/access prod 1h30m deploy it`\nOr begin"),
-        ("<#C0OPS|ops> 2h deploy it", "profile", "'#ops' is not a profile's name", "`/access prod 2h deploy it`"),
         ("mine all", "page", "`all` isn't a page number", "For example:\n`/access mine 2`"),
         ("pending 0", "page", "`0` isn't", "`/access pending 2`"),
         ("pending 101", "page", "`101` isn't", "`/access pending 2`"),
         ("pendng", "text", "`pendng` isn't a command", "Send this instead:\n`/access pending`"),
+        (f"prod {3001 * 'x'}", "justification", "has 3001 characters", "Shorten it to 500"),
     ],
 )
 def test_a_mistake_names_the_problem_and_the_line_to_send(text: str, field: str, problem: str, fix: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        parse_access(text)
+        parse_access(text, PROFILES)
 
     assert caught.value.field == field
     assert problem in caught.value.problem
     assert fix in caught.value.fix
 
 
-@pytest.mark.parametrize("text", ["prod -1h why it is so", "prod 3 hours deploy the fix", "2h prod deploy the fix"])
-def test_advice_can_be_followed(text: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        parse_access(text)
-    advice = caught.value.fix.partition("`/access ")[2].removesuffix("`")
+TYPED = st.sampled_from(
+    [
+        "prod",
+        "staging",
+        "prdo",
+        "2h",
+        "1h30m",
+        "0h",
+        "for",
+        "2",
+        "hours",
+        "incident",
+        "incidnet",
+        "deploy",
+        "the",
+        "db,",
+    ]
+)
 
-    assert isinstance(parse_access(advice), RequestDraft)
+
+@given(st.lists(TYPED, min_size=1, max_size=10))
+def test_every_word_typed_is_in_the_form_or_the_request(words: list[str]) -> None:
+    made = parse_once(parse_access, " ".join(words), PROFILES)
+    assert isinstance(made, BegunRequest | RequestDraft)
+    unread = made.unread if isinstance(made, BegunRequest) else ()
+    seen = [*made.profiles, *" ".join(unread).split(), *made.justification.split()]
+    # What a duration is made of can be anywhere around its number.
+    spent = {"2h", "1h30m", "2", "hours", "for"} if made.duration is not None else set()
+    assert [word for word in words if word not in seen and word not in spent and word.strip(",") not in seen] == []
 
 
 def test_long_mistake_is_answered_briefly() -> None:
     with pytest.raises(InvalidInput) as caught:
-        parse_access("x" * 5_000)
+        parse_access("x " * 5_000)
 
     assert len(str(caught.value)) < 500
 

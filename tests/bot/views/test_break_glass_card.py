@@ -12,7 +12,6 @@ from bot.views.block_kit import MAX_UPDATE_TEXT, Message
 from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE, break_glass_card
 from bot.views.break_glass.follow_up_forms import close_form, read_close_form, read_review_form, review_form
 from bot.views.break_glass.list import (
-    HELP,
     BreakGlassListKind,
     EventRow,
     event_list_page,
@@ -28,6 +27,7 @@ from bot.views.break_glass.notices import (
     reviewed,
 )
 from bot.views.break_glass.replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
+from bot.views.help import ALL_ABILITIES, break_glass_help
 from bot.views.links import NO_PLACE, CardPlace
 from bot.views.pagination import MAX_PAGES, PER_PAGE, read_page_button
 from bot.views.replies import explain, explain_in_field, reply
@@ -178,7 +178,7 @@ MESSAGES: dict[str, Callable[[], Message]] = {
     "without a store": lambda: without_store(StoreUnavailable("x"), (SPITEFUL * 4,)),
     "nobody knows": lambda: without_store(StoreUnavailable("x", is_outcome_unknown=True), ()),
     "not yet": lambda: reply(NOT_DECLARED_YET),
-    "help": lambda: reply(HELP),
+    "help": lambda: break_glass_help(ALL_ABILITIES),
 }
 
 

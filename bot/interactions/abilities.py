@@ -1,0 +1,47 @@
+"""What one person can do here at all, by the rules of the policy.
+
+Invariant: an ability is listed when some rule gives it for some profile; what can't be known now counts as given, as
+every use of it is judged again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.views.help import ALL_ABILITIES, Abilities
+from core.actor import Actor, UserGroupId, UserId
+from core.directory import Directory
+from core.errors import CountersignError
+from core.policy import Policy, PolicySource
+from core.policy.decision import Decision
+from core.services.membership import Judging
+
+_SOMEBODY_ELSE: Final = UserId("U00000000")
+"""Deciding is about what somebody else did; nobody has this id."""
+
+
+def find_abilities(policy: PolicySource, directory: Directory, person: Actor) -> Abilities:
+    """What this person can do. Never raises."""
+    people = Judging(policy.current(), directory)
+    rules = people.policy
+    try:
+        known = people.ask(person, lambda known: _needed(rules, known))
+    except CountersignError:
+        return ALL_ABILITIES
+    if _needed(rules, known):
+        return ALL_ABILITIES
+    return Abilities(
+        may_request=bool(rules.requestable_profiles(known)),
+        may_decide=any(_judge_deciding(rules, known, name).is_allowed for name in rules.document.profiles),
+        may_declare=bool(rules.declarable_profiles(known)),
+        is_admin=rules.judge_admin(known).is_allowed,
+    )
+
+
+def _needed(rules: Policy, known: Actor) -> frozenset[UserGroupId]:
+    groups = rules.needed_to_request(known) | rules.needed_to_declare(known) | rules.judge_admin(known).needs
+    return groups.union(*(_judge_deciding(rules, known, name).needs for name in rules.document.profiles))
+
+
+def _judge_deciding(rules: Policy, known: Actor, profile: str) -> Decision:
+    return rules.judge_close(known, profile=profile, invoker=_SOMEBODY_ELSE)
