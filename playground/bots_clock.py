@@ -1,7 +1,6 @@
 """The clock of the bot's machine: the playground's, or off by some minutes while somebody wants it to be.
 
-Invariant: only while it is off is it compared with Slack's time; a clock that is right is never taken for a wrong one,
-also when the playground's clock is moved during a call.
+Invariant: it is compared with Slack's time only while it is off, and each change of how much forgets what was compared.
 """
 
 from __future__ import annotations

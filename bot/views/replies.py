@@ -28,6 +28,7 @@ from core import mfa
 from core.access.grant_status import GrantStatus
 from core.access.pairing_bounds import WRONG_CODES
 from core.errors import (
+    BrokenChain,
     BrokenSeal,
     CodeRefused,
     CountersignError,
@@ -192,7 +193,7 @@ def _store_failed(error: CountersignError) -> str:
     match error:
         case StoreUnavailable():
             return _unavailable(error)
-        case BrokenSeal():
+        case BrokenSeal() | BrokenChain():
             return _changed_in_store(error)
         case _:
             return _UNUSABLE
@@ -206,8 +207,8 @@ def _unavailable(error: StoreUnavailable) -> str:
     return f"The store can't be reached. {_UNCHANGED} Try again in a minute."
 
 
-def _changed_in_store(error: BrokenSeal) -> str:
-    if error.is_ledger:
+def _changed_in_store(error: BrokenSeal | BrokenChain) -> str:
+    if isinstance(error, BrokenSeal) and error.is_ledger:
         return (
             f"What the store has about your requests or codes was changed without Countersign. {_UNCHANGED} Tell your "
             "security team: you can try again once an operator has run `countersign ledgers rebuild`."

@@ -15,9 +15,9 @@ NARROW = {"width": 390, "height": 844}
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
-def find_objections(screens: Screens) -> list[str]:
-    """What axe-core objects to on the page as it is now."""
-    found = Axe().run(screens.page, options=RULES)
+def find_objections(screens: Screens, within: str | None = None) -> list[str]:
+    """What axe-core objects to on the page as it is now, or within a part of it."""
+    found = Axe().run(screens.page, context=within, options=RULES)
     return [
         f"{rule['id']}: {node['html'][:140]} {[each['message'] for each in node['any']]}"
         for rule in found.response["violations"]

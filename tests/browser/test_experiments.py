@@ -39,7 +39,7 @@ def test_tampered_record_is_refused_found_and_put_back(screens: Screens) -> None
     expect(panel).to_contain_text("#incidents reads")
     panel.get_by_role("button", name="Verify the audit trail").click()
     expect(panel.get_by_role("region", name="What the verification found")).to_contain_text("1 finding")
-    assert find_objections(screens) == []
+    assert find_objections(screens, ".experiments") == []
 
     panel.get_by_role("button", name="Put it back").click()
     panel.get_by_role("button", name="Verify the audit trail").click()
@@ -62,7 +62,7 @@ def test_killed_bot_goes_on_with_what_it_had_stored(screens: Screens) -> None:
     slack = panel.get_by_role("group", name="Slack")
     slack.get_by_role("button", name="Rate limited").click()
     expect(panel).to_contain_text("Slack answers 429")
-    assert find_objections(screens) == []
+    assert find_objections(screens, ".experiments") == []
 
     panel.get_by_role("button", name="Everything back to normal").click()
     expect(slack.get_by_role("button", name="Normal")).to_have_attribute("aria-pressed", "true")
@@ -78,7 +78,7 @@ def test_policy_is_checked_explained_and_comes_into_force(screens: Screens) -> N
     text.fill(shipped.replace("max_duration: 4h", "max_duration: for ever", 1))
     mistake = panel.get_by_role("button", name="approval[0].max_duration")
     expect(mistake).to_contain_text(re.compile(r"line \d+, column 5"))
-    assert find_objections(screens) == []
+    assert find_objections(screens, ".experiments") == []
     mistake.press("Enter")
     expect(text).to_be_focused()
 

@@ -26,7 +26,7 @@ from bot.views.block_kit import (
 from bot.views.break_glass.card import CLOSE, VERDICTS
 from bot.views.replies import reply
 from core.break_glass import BreakGlassEvent, EventStatus
-from core.errors import BrokenSeal, InvalidInput, StoreError, StoreUnavailable
+from core.errors import BrokenChain, BrokenSeal, InvalidInput, StoreError, StoreUnavailable
 
 NOTHING_TO_DECLARE: Final = (
     "There are no profiles you can break the glass for: no break-glass rule covers you. In an emergency, call the "
@@ -91,7 +91,7 @@ def without_store(error: StoreError, fallbacks: Sequence[str]) -> Message:
             )
         case StoreUnavailable():
             line = "*No access was given*: the store can't be reached, and nothing was recorded."
-        case BrokenSeal():
+        case BrokenSeal() | BrokenChain():
             line = (
                 "*No access was given*: what Countersign stores for this was changed without it, and nothing was "
                 "recorded. Tell your security team."

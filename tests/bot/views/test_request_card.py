@@ -168,7 +168,7 @@ def test_unknown_outcome_is_never_reported_as_a_failure() -> None:
     ("error", "advice"),
     [
         (StoreUnavailable("down"), "Try again in a minute"),
-        (BrokenChain("x"), "tell the people who run Countersign"),
+        (BrokenChain("x"), "Tell your security team"),
         (StoreMisconfigured("no table", "make it"), "tell the people who run Countersign"),
     ],
 )
