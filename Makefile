@@ -17,7 +17,7 @@ TEST_ENVIRONMENT := $(VENV)/.linked-$(VERSION)
 PLAYGROUND_ENVIRONMENT := .venv-playground/.linked-$(VERSION)
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: test test-newest texts check bench playground picture lock audit-dependencies clean
+.PHONY: test test-newest texts check bench playground pictures lock audit-dependencies clean
 .DELETE_ON_ERROR:
 
 # One more than there are cores: the tests of processes, sockets and browsers wait about half of their time.
@@ -54,9 +54,9 @@ bench: $(TEST_ENVIRONMENT)
 playground: $(PLAYGROUND_ENVIRONMENT)
 	@.venv-playground/bin/countersign playground
 
-# The README's picture, from a running playground; needs Chromium.
-picture: $(TEST_ENVIRONMENT)
-	@$(BIN)/python -m tools.picture
+# docs/images/, and the story in docs/playground.md, from a running playground; needs Chromium.
+pictures: $(TEST_ENVIRONMENT)
+	@$(BIN)/python -m tools.pictures
 
 # Every version and digest of what is installed, for all Pythons and systems at once. What runs is locked to the versions
 # that were tested.

@@ -99,9 +99,9 @@ def main() -> None:
 
 def _open_closed_streams() -> None:
     # Were one of them closed, the next file that is opened, such as the store, would get its number.
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, closefd=False))
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if stream is None:
+            os.open(os.devnull, os.O_RDWR)
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def _plain_errors() -> Iterator[None]:
 
 def _give_up_output() -> None:
     # What is left in the buffer would fail once more when Python ends, with a message of its own.
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from localslack.app_settings import AppSettings
 from localslack.clock import Clock
 from localslack.faults import Faults
+from localslack.files import Files
 from localslack.interaction_tokens import InteractionTokens
 from localslack.journal import Journal
 from localslack.rate_limits import RateLimits
@@ -31,6 +32,7 @@ class Backend:
     views: Views = field(init=False)
     limits: RateLimits = field(init=False)
     faults: Faults = field(init=False, default_factory=Faults)
+    files: Files = field(init=False)
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.clock)
@@ -38,6 +40,7 @@ class Backend:
         self.interaction_tokens = InteractionTokens(self.journal)
         self.views = Views(self.workspace)
         self.limits = RateLimits(self.clock)
+        self.files = Files(self.journal)
         name = self.app.name
         handle = name.lower().replace(" ", "_")
         self.workspace.add(Person(id=self.app.bot_user, name=handle, real_name=name, is_bot=True))

@@ -32,7 +32,17 @@ _CONFIRM = ObjectRule(
     },
     {"style": StringRule(10, choices=frozenset({"primary", "danger"}))},
 )
-_IMAGE_KEYS: dict[str, BlockRule] = {"image_url": StringRule(limits.IMAGE_URL), "alt_text": StringRule(limits.ALT_TEXT)}
+_SLACK_FILE = ObjectRule({}, {"id": StringRule(limits.ANY_ID), "url": StringRule(limits.IMAGE_URL)})
+_PICTURE: dict[str, BlockRule] = {"image_url": StringRule(limits.IMAGE_URL), "slack_file": _SLACK_FILE}
+
+
+def _one_source(element: Json, at: str, report: Report) -> None:
+    file = element.get("slack_file")
+    if ("image_url" in element) == (file is not None) or (file is not None and len(file) != 1):
+        report.add("must provide either `image_url`, or `slack_file` with an `id` or a `url`", at)
+
+
+_IMAGE = ObjectRule({"alt_text": StringRule(limits.ALT_TEXT)}, {**_PICTURE}, _one_source)
 
 
 def _option(*, allows_mrkdwn: bool = False, with_url: bool = False) -> ObjectRule:
@@ -123,7 +133,7 @@ ELEMENTS: dict[str, BlockRule] = {
         {"action_id": _ID, "confirm": _CONFIRM},
         _distinct_options,
     ),
-    "image": ObjectRule(_IMAGE_KEYS),
+    "image": _IMAGE,
     "checkboxes": ObjectRule(
         {"options": ListRule(_CHOICE, limits.CHOICES)},
         {**_COMMON, "initial_options": ListRule(_CHOICE, limits.CHOICES)},
@@ -220,7 +230,11 @@ BLOCKS = TypedRule(
         "context": ObjectRule({"elements": ListRule(TypedRule(_IN_CONTEXT), limits.CONTEXT_ELEMENTS)}, _BLOCK),
         "divider": ObjectRule({}, _BLOCK),
         "header": ObjectRule({"text": TextRule(limits.HEADER_TEXT)}, _BLOCK),
-        "image": ObjectRule(_IMAGE_KEYS, {**_BLOCK, "title": TextRule(limits.IMAGE_TITLE)}),
+        "image": ObjectRule(
+            {"alt_text": StringRule(limits.ALT_TEXT)},
+            {**_BLOCK, **_PICTURE, "title": TextRule(limits.IMAGE_TITLE)},
+            _one_source,
+        ),
         "input": ObjectRule(
             {"label": TextRule(limits.INPUT_LABEL), "element": _elements(_IN_INPUT)},
             {

@@ -10,6 +10,7 @@ from localslack.api_method import ApiMethod
 from localslack.api_request import ApiRequest
 from localslack.backend import Backend
 from localslack.block_kit import check_attachments, check_message_blocks, complete
+from localslack.file_methods import check_pictures
 from localslack.rate_limits import POSTING, TIER_3, TIER_4
 from localslack.records import Channel, Json, SlackMessage
 from localslack.refusals import SlackRefusal
@@ -21,6 +22,7 @@ def read_content(backend: Backend, request: ApiRequest) -> Json:
     Raises SlackRefusal no_text, or the errors of the blocks or attachments.
     """
     blocks = check_message_blocks(request.structure("blocks", "invalid_blocks_format") or [])
+    check_pictures(backend, blocks)
     attachments = check_attachments(request.structure("attachments", "invalid_attachments") or [])
     text = request.text("text") or ""
     if not (text or blocks or attachments):

@@ -99,6 +99,11 @@ class Delay:
     is_lost: bool = False
     _stall: Stall = field(default_factory=Stall)
 
+    @property
+    def reached(self) -> threading.Event:
+        """Set once a call is held."""
+        return self._stall.reached
+
     def end(self) -> None:
         """Hold nothing any more."""
         self._stall.release()

@@ -33,6 +33,10 @@ UPDATED_TEXT = 4_000
 # Slack publishes no number for all blocks together; failures were seen from 11,000 to 13,000 characters of JSON.
 ALL_BLOCKS = 11_000
 
+# https://docs.slack.dev/reference/methods/files.getUploadURLExternal
+UPLOADED_ALT_TEXT = 1_000
+UPLOADED_BYTES = 1024**3
+
 # https://docs.slack.dev/reference/block-kit/blocks
 SECTION_TEXT = 3000
 SECTION_FIELDS = 10

@@ -24,6 +24,17 @@ class Team(_Record):
     name: str = "Local"
 
 
+class UploadedFile(_Record):
+    """A file on its way, or there. `content` is in base64, once it came; `length` is what was announced."""
+
+    id: str
+    name: str
+    length: int
+    title: str = ""
+    content: str | None = None
+    is_complete: bool = False
+
+
 class Person(_Record):
     """A person or a bot. `team_id` None means this workspace; a stranger comes from another one over Slack Connect."""
 

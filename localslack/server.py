@@ -19,6 +19,7 @@ from localslack.app_transport import AppTransport, HttpAppTransport, Reply, sign
 from localslack.backend import Backend
 from localslack.clock import Clock, SystemClock
 from localslack.faults import Faults
+from localslack.file_methods import FileAddresses
 from localslack.http_server import LoopbackServer
 from localslack.interactions import Interactions
 from localslack.journal import ApiCall, Listener
@@ -84,10 +85,12 @@ class LocalSlack:
     def _slack_routes(self) -> list[BaseRoute]:
         drop_connection = self._server.drop_connection
         api = WebApi(self.backend, drop_connection, self.socket_mode.new_url)
-        response_urls = ResponseUrls(self.backend, drop_connection)
+        response_urls, files = ResponseUrls(self.backend, drop_connection), FileAddresses(self.backend)
         return [
             Route("/api/{method}", api.serve, methods=["POST"]),
             Route("/response/{key}", response_urls.serve, methods=["POST"]),
+            Route("/upload/v1/{file}", files.upload, methods=["POST"]),
+            Route("/files/{file}", files.show, methods=["GET"]),
             WebSocketRoute("/link/", self.socket_mode.serve),
         ]
 

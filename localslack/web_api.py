@@ -19,6 +19,7 @@ from localslack.backend import Backend
 from localslack.chat_methods import CHAT_METHODS
 from localslack.directory_methods import DIRECTORY_METHODS
 from localslack.faults import Delay, Fault, RateLimited, Refuse, ServerError, Stall
+from localslack.file_methods import FILE_METHODS
 from localslack.journal import ApiCall
 from localslack.rate_limits import FREE, TIER_1
 from localslack.records import Json
@@ -58,6 +59,7 @@ class WebApi:
         self._methods = {
             **CHAT_METHODS,
             **DIRECTORY_METHODS,
+            **FILE_METHODS,
             **VIEW_METHODS,
             "auth.test": ApiMethod(_auth_test, (), FREE),
             "api.test": ApiMethod(lambda _, request: {"args": request.arguments}, (), FREE),

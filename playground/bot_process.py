@@ -20,7 +20,7 @@ from core.stores.base import Stores
 from localslack.faults import HangUp
 from localslack.server import LocalSlack
 from playground.bots_clock import SkewedClock
-from playground.gated_stores import GatedStores, StoreGate, StoreTrouble
+from playground.gated_stores import StoreGate, StoreTrouble, gate_stores
 from playground.real_bot import PretendTargets, start_bot
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class BotProcess:
             trouble, self._gate = self._gate.trouble, StoreGate()
             self._gate.set_trouble(trouble)
             self._slack.faults.withdraw(self._cut)
-            stores = GatedStores(self._stores, self._gate)
+            stores = gate_stores(self._stores, self._gate)
             self._instance = start_bot(
                 self._slack, self._targets, stores, self.policy, self._clock,
                 api_port=self._api_port, prepare=prepare, build_background=partial(_build_killable, self._gate),

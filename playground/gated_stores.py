@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from core.errors import StoreUnavailable
 from core.stores.base import Stores
@@ -19,6 +19,8 @@ SLOW_SECONDS: Final = 1.5
 """For each call. A decision takes one that reads and one that writes."""
 _DECIDING: Final = frozenset({"create", "update"})
 """The calls that store a request, an event, or a decision on it."""
+_STORES: Final = tuple(name for name, member in vars(Stores).items() if isinstance(member, property))
+"""All that a deployment has, so that a new one is behind the gate as well."""
 _AWAY: Final = "the playground's store is switched off"
 
 
@@ -129,25 +131,18 @@ def gated(name: str, call: Any, gate: StoreGate) -> Any:  # noqa: ANN401 - any m
 class GatedStores:
     """All stores of a deployment behind one gate. Refused attempts are noted past it: they wait for nobody."""
 
-    requests: Any
-    break_glass: Any
-    access: Any
-    sessions: Any
-    devices: Any
-    audit: Any
-    directory: Any
-    outbox: Any
-    messages: Any
-    preferences: Any
-
     def __init__(self, stores: Stores, gate: StoreGate) -> None:
-        self._stores = stores
-        for name in GatedStores.__annotations__:
+        for name in _STORES:
             setattr(self, name, _Gated(getattr(stores, name), gate))
         self.refusals = stores.refusals
-        self.reseal: Callable[[], int] = gated("reseal", stores.reseal, gate)
+        self.reseal = gated("reseal", stores.reseal, gate)
         if (purge := getattr(stores, "purge", None)) is not None:
             self.purge = gated("purge", purge, gate)
 
     def close(self) -> None:
         """Nothing: who opened the stores closes them."""
+
+
+def gate_stores(stores: Stores, gate: StoreGate) -> Stores:
+    """The same stores, each behind the gate."""
+    return cast("Stores", GatedStores(stores, gate))

@@ -13,6 +13,8 @@ from playground.bots_clock import SkewedClock
 from playground.chaos import Chaos
 from playground.folder import Folder
 from playground.page_panels import PagePanels, publisher
+from playground.policy_editor import PolicyEditor
+from playground.policy_explaining import Explainer
 from playground.tamper import Tampering
 
 
@@ -31,4 +33,7 @@ def open_panels(
     file = folder.store_file if has_file else None
     tampering = Tampering(file, folder.originals, stores, keyring, clock, publisher(journal, "tamper"))
     chaos = Chaos(slack, bot, clock, publisher(journal, "chaos"))
-    return PagePanels({"tamper": tampering, "chaos": chaos}, tampering.keep_copies)
+    editor = PolicyEditor(
+        folder.policy, lambda: bot.policy if bot.is_running else None, Explainer(slack.workspace, clock.now)
+    )
+    return PagePanels({"tamper": tampering, "chaos": chaos, "policy": editor}, tampering.keep_copies)

@@ -53,12 +53,17 @@ class StoredRows:
             if row is not None:
                 _insert(connection, table, row)
 
-    def write_entries(self, chain: str, rows: list[Row]) -> None:
-        """Put these entries in the place of the whole chain."""
+    def write_entries(self, rows: list[Row]) -> None:
+        """Put these entries in their places. Others of their chains stay as they are."""
+        with self._open() as connection, _transaction(connection):
+            for row in rows:
+                connection.execute("DELETE FROM audit WHERE chain = ? AND seq = ?", (row["chain"], row["seq"]))
+                _insert(connection, "audit", row)
+
+    def delete_entries(self, chain: str) -> None:
+        """Delete the whole chain."""
         with self._open() as connection, _transaction(connection):
             connection.execute("DELETE FROM audit WHERE chain = ?", (chain,))
-            for row in rows:
-                _insert(connection, "audit", row)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -58,7 +58,7 @@ def print_story() -> None:
             ink.say(ink.paint(f"   {ink.met} {race_again(Path(folder))}", "good"))
             _show_records(ink, stores)
             _show_trail(ink, stores)
-            ink.say()
+            _head(ink, "The trail, verified")
             is_sound = _show_verification(ink, stores, keyring, clock.now())
             _head(ink, "Somebody changes a record in the database")
             with changed_behind_its_back(database) as change:

@@ -203,11 +203,11 @@ class Tampering:
         original = TamperedRecord(table=asked.table, id=asked.id, change=asked.change, **said, row=row, entries=entries)
         self._save([*self._tampered, original])
         if asked.change is ChangeKind.ENTRY:
-            self._rows.write_entries(chain, [*entries[:-1], rewrite_entry(entries[-1])])
+            self._rows.write_entries([rewrite_entry(entries[-1])])
         else:
             self._rows.write(asked.table, asked.id, change.row)
         if asked.change is ChangeKind.DELETE_ALL:
-            self._rows.write_entries(chain, [])
+            self._rows.delete_entries(chain)
         self._on_change(self.show())
 
     def _put_back(self) -> None:
@@ -215,9 +215,11 @@ class Tampering:
         if rows is None:
             raise NotOnScreen(_ELSEWHERE)
         for each in self._tampered:
-            rows.write(each.table, each.id, each.row)
+            # A record whose entry was rewritten is genuine: it may have been decided on since.
+            if each.change is not ChangeKind.ENTRY:
+                rows.write(each.table, each.id, each.row)
             if each.change in {ChangeKind.ENTRY, ChangeKind.DELETE_ALL}:
-                rows.write_entries(_chain(each.table, each.id), each.entries)
+                rows.write_entries(each.entries)
         self._save([])
         self._on_change(self.show())
 

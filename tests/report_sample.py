@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 from core.audit.findings import Tally
 from core.clock import format_time
 from core.report.access_now import BY_REQUEST, AccessNow, Holder
-from core.report.collecting import Reading
+from core.report.access_rows import ReportedRefusal
+from core.report.collecting import TrailReading
 from core.report.period import Period
-from core.report.report import Integrity, Names, Report, Verification, make_report
-from core.report.rows import EventRow, RefusalRow, RequestRow
+from core.report.report import AccessReport, Integrity, Names, Verification, make_report
+from core.report.rows import ReportedEvent, ReportedRequest
 from core.report.spooled_rows import SpooledRows
 from tests.harness.clock import A_MOMENT
 
@@ -25,21 +26,25 @@ UTC = ZoneInfo("UTC")
 CLEAN: Final = Verification(Tally(entries=3))
 
 
-def a_report(book: SpooledRows, text: str = "why", integrity: Integrity | None = None, unusable: int = 0) -> Report:
+def a_report(
+    book: SpooledRows, text: str = "why", integrity: Integrity | None = None, unusable: int = 0
+) -> AccessReport:
     """A report on what this book is filled with."""
     at = format_time(A_MOMENT)
     book.put(
-        RequestRow(
+        ReportedRequest(
             id="0" * 16, at=at, person="U0MIRA", profile=text, status="denied", justification=text, rule=text,
             asked_seconds=3600, decided_by="U0JON", decided_at=format_time(A_MOMENT + DAY / 24), comment=text,
         )
     )  # fmt: skip
-    book.put(EventRow(id="1" * 16, at=at, person="U0SAM", profile=text, reason_code=text, expires_at=at, notes=text))
-    book.put(RefusalRow(id="x", at=at, person="U0SAM", profile=text, action=text, reasons=text))
+    book.put(
+        ReportedEvent(id="1" * 16, at=at, person="U0SAM", profile=text, reason_code=text, expires_at=at, notes=text)
+    )
+    book.put(ReportedRefusal(id="x", at=at, person="U0SAM", profile=text, action=text, reasons=text))
     holder = Holder("U0MIRA", text, BY_REQUEST, text, "U0JON", A_MOMENT, A_MOMENT + DAY, text, (text,), text)
     report = make_report(
         book,
-        Reading(entries=3, unusable=unusable, named=[text] * unusable),
+        TrailReading(entries=3, unusable=unusable, named=[text] * unusable),
         AccessNow(A_MOMENT + DAY, (holder,)),
         integrity or Integrity(CLEAN),
         period=Period(A_MOMENT - DAY, A_MOMENT + DAY, UTC),

@@ -24,6 +24,7 @@ from core.audit.checkpoint import Checkpointer
 from core.clock import Clock, is_trusted
 from core.errors import StoreError, StoreUnavailable
 from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
+from core.report.monthly import MonthlySummary
 from core.services import BreakGlassService, DeviceService, GrantService, RequestService, SessionService
 from core.services.due import Rest
 from core.services.policy_trail import PolicyTrail
@@ -45,6 +46,8 @@ REST_SECONDS: Final = 0.02
 PURGE_SECONDS: Final = 3600.0
 """Retention is counted in days."""
 MEASURE_SECONDS: Final = 10.0
+SUMMARY_SECONDS: Final = 600.0
+"""How often it is checked whether a month is over."""
 PUT_OFF_SECONDS: Final = 60.0
 """How often it is checked whether a clock that was ahead put off access that is to be opened or ended."""
 FINISH_TIMEOUT_SECONDS: Final = 10.0
@@ -85,7 +88,9 @@ class TerminalWork(NamedTuple):
 
 
 class Sweeper:
-    """Sweeps once, or in the background until it is stopped."""
+    """Sweeps once, or in the background until it is stopped. `summary` makes the monthly summaries, if it is set."""
+
+    summary: MonthlySummary | None = None
 
     def __init__(
         self,
@@ -126,6 +131,7 @@ class Sweeper:
         asked, reviews = self._break_glass.ask_due(), self._break_glass.remind_due()
         self._stores.outbox.adopt(self._clock.now())
         self._seal_checkpoints(lambda: None)
+        self._summarise(lambda: None)
         self._purge()
         try:
             access, ends = self._sweep_access()
@@ -183,6 +189,7 @@ class Sweeper:
                 Loop("delete what is kept no longer", self._purge, PURGE_SECONDS, pause),
                 Loop("record the policy", self._record_policy, POLICY_SECONDS, pause),
                 Loop("seal checkpoints", partial(self._seal_checkpoints, self._rest), CHECKPOINT_SECONDS, pause),
+                Loop("summarise the month", partial(self._summarise, self._rest), SUMMARY_SECONDS, pause),
                 *(
                     Loop(name, partial(self._change_due, change), WATCH_SECONDS, pause)
                     for name, change in watched.items()
@@ -267,6 +274,10 @@ class Sweeper:
             self._checkpointer.refresh_keys()
             if self._checkpointer.seal_due(rest):
                 self.nudge()
+
+    def _summarise(self, rest: Rest) -> None:
+        if self.summary is not None and self.summary.summarise_due(rest):
+            self.nudge()
 
     def _measure(self) -> None:
         try:

@@ -46,6 +46,10 @@ def find_records(stores: Stores, what: str) -> Found:
     for each, find in _FINDERS.items():
         if kind in (None, each) and (found := _try(find, stores, number)) is not None:
             return found
+    for each in _FINDERS:
+        # A record is kept for a time; its entries are kept for good.
+        if kind in (None, each) and stores.audit.get_chain(chain := f"{each}#{number}"):
+            return Found((chain,), (), (f"{chain}: its record is no longer kept",))
     raise InvalidInput("id", f"nothing has the id {what!r:.60}", _FIX)
 
 

@@ -6,6 +6,7 @@ doesn't grow with the trail.
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import click
@@ -42,6 +43,8 @@ def export(store: str | None, since: str | None, until: str | None, profile: str
     begin, end = read_moment("since", since), read_moment("until", until)
     wanted_profile = check_profile_name(profile) if profile is not None else None
     wanted_person = check_user_id(person, "person") if person is not None else None
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "it's closed")
     with opened(settings) as stores:
         for entry in select_entries(stores.audit.export(since=begin, until=end), wanted_profile, wanted_person):
             # Not click.echo, which flushes every line. If the reader exits early, as `head` does, click ends quietly.

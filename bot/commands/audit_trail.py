@@ -8,6 +8,8 @@ Exit codes: 0 done, 2 the input can't be used, 3 the store failed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 import click
 
@@ -15,8 +17,9 @@ from bot.commands.access_lines import describe_activity, minute
 from bot.commands.access_records import Found, find_records
 from bot.commands.opening import opened, store_option
 from bot.settings import Settings, read_settings
-from core.audit.trail import AuditEntry
+from core.audit.trail import AuditAction, AuditEntry
 from core.clock import SystemClock
+from core.duration import format_duration
 from core.invalid_policy import InvalidPolicy
 from core.policy import Policy, load_policy
 from core.services.activity import read_activity
@@ -24,7 +27,15 @@ from core.stores.base import Stores
 from core.targets.words import one_line
 
 _MAX_LENGTH = 300
-_DETAILS = ("reason", "problem", "device", "device_name", "name", "address", "source_identity", "access_key_id")
+_WORDS: Final = {
+    "justification": "why", "reason_code": "reason code", "mfa_method": "mfa", "right": "right", "rule": "rule",
+    "asked_by": "asked by", "text": "text", "answer": "answer", "comment": "comment", "verdict": "verdict",
+    "notes": "found", "follow_up": "follow-up", "reason": "reason", "unmet": "unmet", "problem": "problem",
+    "device": "device", "device_name": "device", "service": "service", "name": "name", "address": "address",
+    "source_identity": "source identity", "access_key_id": "access key", "replaced_by": "replaced by",
+}  # fmt: skip
+"""The details that are shown, with their labels. A newer version's others are in `audit export`."""
+_DECIDED: Final = frozenset({AuditAction.REQUEST_APPROVED, AuditAction.BREAK_GLASS_INVOKED})
 
 
 @click.command()
@@ -53,13 +64,36 @@ def _find_policy(settings: Settings) -> Policy | None:
 def _describe(stores: Stores, found: Found) -> Iterator[str]:
     entries = [entry for chain in found.chains for entry in stores.audit.get_chain(chain)]
     yield from found.titles
-    for entry in sorted(entries, key=lambda each: (each.at, each.chain, each.seq)):
-        yield _line(entry, found.chains)
+    decided_at = {entry.chain: entry.at for entry in entries if entry.event in _DECIDED}
+
+    def find_moment(entry: AuditEntry) -> datetime:
+        # One change made the decision and its grants; the store stamped them a tick apart.
+        is_made = entry.event is AuditAction.GRANT_CREATED
+        return max(entry.at, decided_at.get(str(entry.details.get("source")), entry.at)) if is_made else entry.at
+
+    # Stable: of one moment, the entries of the decision come first, as its chain does.
+    for entry in sorted(entries, key=find_moment):
+        yield from _lines(entry, found.chains)
 
 
-def _line(entry: AuditEntry, chains: Sequence[str]) -> str:
-    said = "; ".join(
-        f"{name}: {one_line(str(entry.details[name]), _MAX_LENGTH)}" for name in _DETAILS if name in entry.details
-    )
+def _lines(entry: AuditEntry, chains: Sequence[str]) -> Iterator[str]:
     of = f" {entry.chain}" if len(chains) > 1 else ""
-    return f"  {minute(entry.at)}{of} {entry.event.value} by {entry.actor}" + (f" ({said})" if said else "")
+    yield f"  {minute(entry.at)}{of} {entry.event.value} by {entry.actor}{_numbers(entry)}"
+    for name, label in _WORDS.items():
+        value = entry.details.get(name)
+        if value:
+            said = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+            yield f"    {label}: {one_line(said, _MAX_LENGTH)}"
+
+
+def _numbers(entry: AuditEntry) -> str:
+    """For how long, until when, and how many votes there are of those that are needed."""
+    said, parts = entry.details, []
+    duration, until, votes = said.get("duration"), said.get("access_ends_at"), said.get("approvals")
+    if isinstance(duration, int):
+        parts.append(f"for {format_duration(timedelta(microseconds=duration // 1000))}")
+    if isinstance(until, str):
+        parts.append(f"until {until[:19].replace('T', ' ')}Z")
+    if isinstance(votes, int):
+        parts.append(f"{votes} of {said.get('required_approvals')} approvals")
+    return f" ({', '.join(parts)})" if parts else ""

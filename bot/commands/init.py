@@ -9,6 +9,7 @@ Exit codes: 0 ready to serve, 1 doctor found problems, 2 the input can't be used
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -129,7 +130,9 @@ class _Setup:
         problems = write_lines(None)
         ink.say()
         ink.say("Fix these, then start it:" if problems else "Ready. Start it:")
-        ink.say(f"    countersign serve --env-file {os.path.relpath(self.file.path)}")
+        path = self.file.path
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        ink.say(f"    countersign serve --env-file {shlex.quote(str(shown))}")
         return problems
 
     def _values(self) -> Iterator[tuple[str, str]]:

@@ -32,10 +32,10 @@ from core.errors import InvalidInput
 from core.invalid_policy import InvalidPolicy
 from core.policy import load_policy
 from core.policy.rules import EventTimes
-from core.report.access_now import read_access
+from core.report.access_now import find_review_time, read_access
 from core.report.collecting import collect
 from core.report.period import Period
-from core.report.report import Integrity, Report, Verification, make_report
+from core.report.report import AccessReport, Integrity, Verification, make_report
 from core.report.spooled_rows import SpooledRows
 from core.stores.base import Stores
 from core.text import without_password
@@ -72,7 +72,7 @@ def report(
     # With another key genuine records look forged, and the trail would say so.
     settings, clock = read_settings(store=store).require_audit_key(), SystemClock()
     period = _read_period(since, until, _read_zone(zone_name), clock.now())
-    # Reading may take a minute: a place that can't be written to is found before.
+    # TrailReading may take a minute: a place that can't be written to is found before.
     check_places(out, folder)
     with opened(settings) as stores, SpooledRows() as book, ProgressLine(is_wanted=not quiet) as progress:
         made = _make(stores, settings, period, book, clock, progress, is_verified=not no_verify)
@@ -90,7 +90,7 @@ def report(
 def _make(
     stores: Stores, settings: Settings, period: Period, book: SpooledRows, clock: Clock, progress: ProgressLine,
     *, is_verified: bool,
-) -> Report:  # fmt: skip
+) -> AccessReport:  # fmt: skip
     seals = read_seal_check(stores.audit, settings.keyring)
 
     def show(count: int) -> None:
@@ -125,18 +125,16 @@ def _verify(run: TrailVerification, *, is_wanted: bool) -> Verification | None:
 
 
 def _review_within(settings: Settings) -> tuple[timedelta, str]:
-    """How soon an event must be reviewed: the longest time of the policy's rules, because a rule may be gone."""
     try:
-        rules = load_policy(settings.policy).document.break_glass
+        return find_review_time(load_policy(settings.policy)), ""
     except InvalidPolicy:
         within = EventTimes().review_within
         return within, (
             f"the policy {settings.policy} can't be read, so reviews count as late after {within.days} days."
         )
-    return max((rule.times().review_within for rule in rules), default=EventTimes().review_within), ""
 
 
-def _say(made: Report, out: str, folder: str | None) -> None:
+def _say(made: AccessReport, out: str, folder: str | None) -> None:
     reading = made.reading
     click.echo(f"wrote {out}: {count_of(reading.entries, 'entry')}, {count_of(made.requests.total, 'request')}, "
                f"{count_of(made.events.total, 'break-glass event')}")  # fmt: skip

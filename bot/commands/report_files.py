@@ -16,7 +16,7 @@ from typing import IO
 from bot.views.report.cells import Cells, csv_columns
 from bot.views.report.page import write_page
 from core.errors import InvalidInput
-from core.report.report import Report
+from core.report.report import AccessReport
 
 
 def check_places(out: str, folder: str | None) -> None:
@@ -28,13 +28,13 @@ def check_places(out: str, folder: str | None) -> None:
         raise InvalidInput("csv", f"{folder} can't be written: it is not a folder", "Name a folder.")
 
 
-def write_html(path: str, report: Report, max_rows: int) -> None:
+def write_html(path: str, report: AccessReport, max_rows: int) -> None:
     """The page. Raises InvalidInput for a place that can't be written to."""
     with _replacing("out", Path(path), "utf-8") as file:
         file.writelines(write_page(report, max_rows))
 
 
-def write_csv(folder: str, report: Report) -> None:
+def write_csv(folder: str, report: AccessReport) -> None:
     """One file for each table, all rows. Raises InvalidInput for a place that can't be written to."""
     place, cells = Path(folder), Cells(report.period.zone, report.names.known)
     try:

@@ -11,19 +11,19 @@ from typing import Final
 from bot.settings import read_slack_settings
 from core.actor import is_person
 from core.errors import InvalidInput
-from core.report.report import Names, Report
+from core.report.report import AccessReport, Names
 from core.report.tables import CellKind
 
 _IDS: Final = "people are shown by their Slack ids"
 _CALL_SECONDS: Final = 10
 
 
-def find_names(report: Report, *, is_wanted: bool) -> Report:
+def find_names(report: AccessReport, *, is_wanted: bool) -> AccessReport:
     """The report with the names that Slack gave."""
     return replace(report, names=_ask(report) if is_wanted else Names(problem=f"{_IDS}, as --no-names asked for."))
 
 
-def _ask(report: Report) -> Names:
+def _ask(report: AccessReport) -> Names:
     try:
         settings = read_slack_settings().require_bot_token()
     except InvalidInput as error:
@@ -44,7 +44,7 @@ def _ask(report: Report) -> Names:
     return Names(listed.known, f"{whom}, {why}.")
 
 
-def _people(report: Report) -> frozenset[str]:
+def _people(report: AccessReport) -> frozenset[str]:
     """Everybody whom a table names."""
     found: set[str] = set()
     for table in report.tables:

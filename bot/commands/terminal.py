@@ -35,7 +35,7 @@ color_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output, for scripts.")
 
 
-class Stream(Protocol):
+class Output(Protocol):
     """What is asked of an output."""
 
     def isatty(self) -> bool:
@@ -43,7 +43,7 @@ class Stream(Protocol):
         ...
 
 
-def has_color(stream: Stream) -> bool:
+def has_color(stream: Output | None) -> bool:
     """Whether colours are wanted there: --color or --no-color, else NO_COLOR, else FORCE_COLOR, else on a terminal.
 
     https://no-color.org and https://force-color.org: a variable that is set and not empty counts.
@@ -53,7 +53,8 @@ def has_color(stream: Stream) -> bool:
         return context.color
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+    is_terminal = stream is not None and stream.isatty()
+    return bool(os.environ.get("FORCE_COLOR")) or (is_terminal and os.environ.get("TERM") != "dumb")
 
 
 def write_json(document: Mapping[str, object]) -> None:
@@ -75,7 +76,7 @@ class Ink:
         """Colour where `has_color` says so; plain marks where the encoding lacks the others."""
         is_colored = has_color(sys.stdout)
         try:
-            "✓✗·—".encode(sys.stdout.encoding or "utf-8")
+            "✓✗·—".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
         except UnicodeEncodeError:
             return cls(is_colored, "+", "-", ".")
         return cls(is_colored, "✓", "✗", "·")

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.slack_calls import PatientSlack, Unanswered
-from bot.slack.app_surface import SCOPES
+from bot.slack.app_surface import PICTURE_SCOPE, SCOPES
 from bot.slack.errors import ERRORS, SlackToken
 from core.actor import UserId
 from core.clock import Clock, require_utc
@@ -62,7 +62,7 @@ class SlackChecks:
         if missing := sorted(wanted - granted):
             fix = "Add them under OAuth & Permissions, reinstall the app, and set SLACK_BOT_TOKEN to its new token."
             yield wrong(f"scopes: the bot token is missing {', '.join(missing)}", fix)
-        if extra := sorted(granted - wanted - {EMAIL_SCOPE}):
+        if extra := sorted(granted - wanted - {EMAIL_SCOPE, PICTURE_SCOPE}):
             yield note(f"scopes: the bot token also has {', '.join(extra)}, which Countersign doesn't use")
         if not missing:
             yield fine(f"scopes: {', '.join(sorted(wanted))}")

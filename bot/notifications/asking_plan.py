@@ -17,6 +17,7 @@ from bot.views.asking.confirm import (
 from bot.views.asking.question import answered_directly, answered_in_thread, asked_directly, asked_in_thread
 from bot.views.block_kit import Block
 from core.audit.trail import AuditEntry
+from core.preferences import DmKind
 from core.question import Question
 from core.request import Request, RequestStatus
 
@@ -33,7 +34,7 @@ def plan_confirmed(request: Request, deciders: str, *where: Block) -> Notificati
     reply = confirmed_in_thread(request, deciders)
     if request.asked_by is None or request.status is not RequestStatus.PENDING:
         return NotificationPlan(reply=reply)
-    told = DirectMessage("confirmed", request.asked_by, confirmed_to_asker(request, *where))
+    told = DirectMessage("confirmed", request.asked_by, confirmed_to_asker(request, *where), DmKind.DECISIONS)
     return NotificationPlan(reply=reply, directs=(told,))
 
 
@@ -66,7 +67,7 @@ def to_asker(request: Request, *where: Block) -> tuple[DirectMessage, ...]:
         by = request.cancelled_by or request.requester
         other = request.requester if by == request.asked_by else request.asked_by
         return (DirectMessage("outcome", other, cancelled_by_other(request, by, *where)),)
-    return (DirectMessage("outcome", request.asked_by, ended_for_asker(request, *where)),)
+    return (DirectMessage("outcome", request.asked_by, ended_for_asker(request, *where), DmKind.DECISIONS),)
 
 
 def _find(entry: AuditEntry, request: Request) -> Question | None:

@@ -18,7 +18,8 @@ from slack_sdk import WebClient
 
 from bot.notifications.slack_failed import SlackFailed, out_of_time, refused
 from bot.slack import client as slack_client
-from bot.slack.errors import UNREADABLE, read_error
+from bot.slack.errors import RATE_LIMITED, UNREADABLE, read_error
+from bot.slack.picture_upload import PictureRefused, upload_picture
 from bot.views.block_kit import Message
 from bot.views.links import linked
 from core.actor import UserId
@@ -84,6 +85,22 @@ class SlackCalls:
         with self._calling(f"{what} cannot be sent to {user}"):
             answer = self._client.conversations_open(users=user)
             return MessageRef(channel=str(answer["channel"]["id"]), ts="0").channel
+
+    def upload(self, name: str, title: str, alt: str, content: bytes) -> str | None:
+        """Upload a picture. Returns its id, or None when this app may not, or the picture isn't taken; it is logged.
+
+        Raises SlackFailed when Slack itself can't be reached: then nothing else can be done either.
+        """
+        try:
+            with self._calling("the picture cannot be uploaded"):
+                return upload_picture(self._client, name, title, alt, content)
+        except PictureRefused as refusal:
+            _log.warning("%s goes without its picture: %s", self._chain, refusal)
+        except SlackFailed as failure:
+            if failure.is_general or failure.code in RATE_LIMITED:
+                raise
+            _log.warning("%s goes without its picture: %s", self._chain, failure.problem)
+        return None
 
     def is_internal(self, channel: str) -> bool:
         """True when Slack says that nobody from another organization sees this channel, or is invited to.

@@ -28,12 +28,13 @@ from bot.notifications.request_plan import request_notifier
 from bot.notifications.slack_calls import DELIVERY_TIMEOUT_SECONDS, SlackCalls
 from bot.notifications.slack_failed import SharedChannel, SlackFailed
 from bot.notifications.steps import Steps, post_message
+from bot.notifications.summary_delivery import SummaryDelivery
 from bot.notifications.unrecorded_plan import names_event, plan_unrecorded
 from bot.slack.errors import CHANNEL_CLOSED
 from core.access.device import Device
 from core.access.grant import Grant
 from core.access.session import Session
-from core.audit.trail import AuditEntry
+from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput, NotFound, StoreError
@@ -80,6 +81,7 @@ class SlackSink:
             stores, policy, clock, self._cards, self._posted, self._notifiers, self._permalinks, self._wants_dm
         )
         self._devices = DeviceNewsDelivery(stores, policy, clock, self._posted)
+        self._summaries = SummaryDelivery(policy, clock, self._posted)
 
     @property
     def permalinks(self) -> Permalinks:
@@ -103,6 +105,8 @@ class SlackSink:
                 self._access.deliver(entry, self._calls(entry.chain))
             elif kind in {Device.KIND, Session.KIND}:
                 self._devices.deliver(entry, self._calls(entry.chain))
+            elif entry.event is AuditAction.MONTHLY_SUMMARY:
+                self._summaries.deliver(entry, self._calls(entry.chain))
             elif notifier is None:
                 self._announce(entry)
             elif entry.event in notifier.plans:

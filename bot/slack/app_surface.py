@@ -60,6 +60,12 @@ METHODS: Final[Mapping[str, str | None]] = {
 }
 """Web API methods by their slack_sdk names, each with its bot scope: https://docs.slack.dev/reference/methods."""
 
+PICTURE_METHODS: Final = frozenset({"files_getUploadURLExternal", "files_completeUploadExternal"})
+"""Called only for the picture of the monthly summary."""
+
+PICTURE_SCOPE: Final = "files:write"
+"""What these need. The manifest doesn't ask for it: without it, the summary has no picture."""
+
 PRIVATE_CHANNELS_SCOPE: Final = "groups:read"
 """What conversations.info needs for a private channel."""
 

@@ -162,6 +162,9 @@ ERRORS: Final[dict[str, SlackError]] = {
     **_rows("no_dual_broadcast_content_update streaming_state_conflict", _FINAL, _BUG),
     **_rows("duplicate_channel_not_found duplicate_message_not_found missing_file_data", _FINAL, _BUG),
     **_rows("draft_already_deleted draft_already_sent draft_has_conflict draft_not_found", _FINAL, _BUG),
+    # The picture of the monthly summary, which goes without it then.
+    **_rows("file_upload_size_restricted file_uploads_disabled file_uploads_except_images_disabled", _OPERATOR, _ADMIN),
+    **_rows("alt_txt_too_large file_not_found invalid_channel posting_to_channel_denied", _FINAL, _BUG),
     # People, user groups and conversations.
     **_rows(" ".join(NO_SUCH_PERSON), _FINAL, _NOBODY),
     **_rows("cannot_dm_bot user_disabled invalid_user_combination", _FINAL, _NOBODY),

@@ -61,7 +61,7 @@ def request_blocks(request: Request, *, is_open: bool, mark: str = "") -> list[B
     if request.service is None:
         who, for_whom = mention(request.asked_by or request.requester), ""
         if request.asked_by is not None:
-            for_whom = f" for {mention(request.requester)}"
+            for_whom = f" on behalf of {mention(request.requester)}"
         line = f"{who} {verb} {what}{for_whom}{from_where(request)}"
         return [mrkdwn("\n".join([*above, line])), *why_blocks(request)]
     rights = [f"• {right_name(each)}" for each in request.rights[:MAX_RIGHTS]]

@@ -21,6 +21,7 @@ from core.directory import Directory, UnknownDirectory
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
 from core.policy.target_config import AWS_ROLE
+from core.report.monthly import MonthlySummary
 from core.services import BreakGlassService, GrantService, RequestService, SessionService
 from core.services.devices import DeviceService
 from core.services.pairing import PairingService
@@ -86,7 +87,9 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     policy = services.policy
     trail = PolicyTrail(policy, services.stores.audit) if isinstance(policy, PolicyFile) else None
     checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
-    return Sweeper(
+    sweeper = Sweeper(
         services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
         access=services.access, grants=services.grants, terminals=TerminalWork(services.sessions, services.devices),
     )  # fmt: skip
+    sweeper.summary = MonthlySummary(services.stores, policy, services.clock)
+    return sweeper

@@ -31,7 +31,8 @@ REFUSALS_KIND: Final = "REFUSALS"
 
 CHECKPOINTS: Final = "CHECKPOINTS"
 KEYS: Final = "KEYS"
-SYSTEM_CHAINS: Final = frozenset({CHECKPOINTS, "DIRECTORY", KEYS, "LEDGERS", "MFA", "POLICY"})
+SUMMARIES: Final = "SUMMARIES"
+SYSTEM_CHAINS: Final = frozenset({CHECKPOINTS, "DIRECTORY", KEYS, "LEDGERS", "MFA", "POLICY", SUMMARIES})
 """The chains that belong to no record and to no process."""
 
 
@@ -75,6 +76,7 @@ class AuditAction(StrEnum):
     CLOSE_REFUSED = "close_refused"
     REVIEW_REFUSED = "review_refused"
     CHECKPOINT_SEALED = "checkpoint_sealed"
+    MONTHLY_SUMMARY = "monthly_summary"
     AUDIT_KEY_RETIRED = "audit_key_retired"
     SEAL_BROKEN = "seal_broken"
     GRANT_CREATED = "grant_created"

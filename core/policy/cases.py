@@ -41,7 +41,7 @@ _ONE_HOUR: Final = timedelta(hours=1)
 _ACTS: Final = ("request", "approve", "break_glass")
 
 
-class Answer(StrEnum):
+class CaseAnswer(StrEnum):
     """What a case can expect."""
 
     ALLOWED = "allowed"
@@ -87,7 +87,7 @@ class CasePerson(PolicyModel):
 class Expectation(PolicyModel):
     """What has to come of a case. What is left out may be anything."""
 
-    answer: Answer
+    answer: CaseAnswer
     rule: Name | None = None
     approvals: StrictInt | None = Field(default=None, ge=0)
     automatic: StrictBool | None = None
@@ -201,7 +201,7 @@ def _decide(policy: Policy, cases: PolicyCases, case: PolicyCase) -> Decision:
 
 
 def _compare(expected: Expectation, found: Decision) -> Iterator[str]:
-    answer = Answer.ALLOWED if found.is_allowed else Answer.REFUSED
+    answer = CaseAnswer.ALLOWED if found.is_allowed else CaseAnswer.REFUSED
     if answer is not expected.answer:
         yield f"expected {expected.answer}, got {answer}"
     for name, wanted, got in _facts(expected, found):

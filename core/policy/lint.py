@@ -38,6 +38,7 @@ def find_mistakes(document: PolicyDocument) -> tuple[Mistake, ...]:
         *_in_reviews(document),
         *_in_mentions(document),
         *_in_escalations(document),
+        *_in_summary(document),
         *find_access_mistakes(document),
         *find_service_mistakes(document),
     )
@@ -246,3 +247,12 @@ def _in_escalations(document: PolicyDocument) -> Iterator[Mistake]:
                 "there is no security channel to notify",
                 "Add security_channel at the top level, or remove escalation_threshold.",
             )
+
+
+def _in_summary(document: PolicyDocument) -> Iterator[Mistake]:
+    if document.summary.monthly and document.security_channel is None:
+        yield Mistake(
+            ("summary", "monthly"),
+            "there is no security channel to post it in",
+            "Add security_channel at the top level, or remove summary.",
+        )

@@ -122,5 +122,6 @@ def _open_regular(path: str, flags: int) -> int:
 
 def _unreadable(path: Path, error: OSError) -> InvalidPolicy:
     reason = (error.strerror or type(error).__name__).lower()
-    fix = "Create it (start from policy.example.yml), make it readable, or set COUNTERSIGN_POLICY."
+    start = "Create it (start from what `countersign policy example` prints)"
+    fix = f"{start}, make it readable, or set COUNTERSIGN_POLICY."
     return InvalidPolicy(str(path), (PolicyProblem(1, "file", f"it cannot be read: {reason}", fix),))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from core.policy.principals import People, PrincipalSelector
 from core.policy.rules import EventTimes, PolicyDocument
+from core.policy.summary_config import SummaryConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,11 @@ class NotificationRules:
     def security_channel(self) -> str | None:
         """The Slack channel for refusals, escalations and overdue reviews, if there is one."""
         return self.document.security_channel
+
+    @property
+    def summary(self) -> SummaryConfig:
+        """What the security channel gets each month."""
+        return self.document.summary
 
     @property
     def link_hosts(self) -> tuple[str, ...]:

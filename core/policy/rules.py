@@ -44,6 +44,7 @@ from core.policy.rule_fields import (
     UserField,
 )
 from core.policy.services import DeviceConfig, ServiceConfig, ServiceField
+from core.policy.summary_config import SummaryConfig
 from core.policy.target_config import TargetConfig, TargetName
 from core.policy.time_window import TimeWindow
 from core.usage import UsageLimits
@@ -254,6 +255,7 @@ class PolicyDocument(PolicyModel):
         default=None, description="The Slack channel for refusals, escalations and overdue reviews."
     )
     link_hosts: LinkHosts = Field(default=(), description="Hosts to which people's https links can be clicked.")
+    summary: SummaryConfig = Field(default=SummaryConfig(), description="What the security channel gets each month.")
     identity: Identity = Field(default=Identity(), description="How people are recognised.")
     same_person: tuple[OnePerson, ...] = Field(
         default=(), description="Slack user ids that belong to one person, a list for each person."

@@ -14,6 +14,8 @@ from core.access.grant import Grant
 from core.access.grant_status import AccessPhase
 from core.access.summary import AccessSummary, summarize_each
 from core.break_glass import BreakGlassEvent, EventStatus
+from core.policy import Policy
+from core.policy.rules import EventTimes
 from core.request import MAX_DECIDE_WITHIN, MAX_DURATION, Request, RequestStatus
 from core.stores.base import Stores
 from core.stores.record_store import MAX_PER_PAGE, iterate_pages
@@ -56,6 +58,12 @@ class AccessNow:
     holders: tuple[Holder, ...] = ()
     reviews: tuple[DueReview, ...] = ()
     unreadable: tuple[str, ...] = ()
+
+
+def find_review_time(policy: Policy) -> timedelta:
+    """How soon an event must be reviewed: the longest time of all rules, because an event's own may be gone."""
+    rules = policy.document.break_glass
+    return max((rule.times().review_within for rule in rules), default=EventTimes().review_within)
 
 
 def read_access(stores: Stores, now: datetime, review_within: timedelta) -> AccessNow:

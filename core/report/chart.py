@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Layout(StrEnum):
+class ChartLayout(StrEnum):
     """Columns along time, or bars with long names."""
 
     COLUMNS = "columns"
@@ -52,7 +52,7 @@ class Chart:
     noun: str
     categories: tuple[str, ...]
     series: tuple[Series, ...]
-    layout: Layout = Layout.COLUMNS
+    layout: ChartLayout = ChartLayout.COLUMNS
     note: str = ""
 
     @property
@@ -87,7 +87,7 @@ def chart_of(
     counts: Mapping[str, Mapping[str, int]],
     tones: Iterable[tuple[str, Tone]],
     *,
-    layout: Layout = Layout.COLUMNS,
+    layout: ChartLayout = ChartLayout.COLUMNS,
     note: str = "",
 ) -> Chart:
     """A chart of `counts[category][series]`; series without any count are left out."""

@@ -16,8 +16,9 @@ from core.audit.chain_check import SealCheck
 from core.audit.places import in_batches
 from core.audit.trail import REFUSED, AuditAction, AuditEntry
 from core.errors import MalformedRecord
+from core.report.access_rows import ReportedRefusal, kind_of
 from core.report.period import Period
-from core.report.rows import RefusalRow, ReportRow, kind_of
+from core.report.rows import ReportRow
 from core.stores.audit import AuditStore, Place
 
 T = TypeVar("T", bound=ReportRow)
@@ -48,7 +49,7 @@ class RowBook(Protocol):
 
 
 @dataclass(slots=True)
-class Reading:
+class TrailReading:
     """What was read of the trail: how many entries, which ones can't be used, and one digest over all of them."""
 
     entries: int = 0
@@ -62,10 +63,10 @@ class Reading:
 
 
 def collect(
-    audit: AuditStore, seals: SealCheck, period: Period, book: RowBook, on_progress: Callable[[int], None]
-) -> Reading:
+    audit: AuditStore, seals: SealCheck, period: Period, book: RowBook, on_progress: Callable[[int], object]
+) -> TrailReading:
     """Read the entries of the period into the book. `on_progress` is called with the number of entries so far."""
-    reading, pinned = Reading(), sha256()
+    reading, pinned = TrailReading(), sha256()
     for batch in in_batches(audit.export(since=period.since, until=period.until)):
         usable = []
         for entry in batch:
@@ -80,14 +81,14 @@ def collect(
     return reading
 
 
-def _is_usable(entry: AuditEntry, seals: SealCheck, reading: Reading) -> bool:
+def _is_usable(entry: AuditEntry, seals: SealCheck, reading: TrailReading) -> bool:
     reading.entries += 1
     reading.first_at = reading.first_at or entry.at
     reading.last_at = entry.at
     return _is_genuine(entry, seals, reading)
 
 
-def _is_genuine(entry: AuditEntry, seals: SealCheck, reading: Reading) -> bool:
+def _is_genuine(entry: AuditEntry, seals: SealCheck, reading: TrailReading) -> bool:
     problem = seals.find_problem(entry)
     if problem is None:
         return True
@@ -98,13 +99,13 @@ def _is_genuine(entry: AuditEntry, seals: SealCheck, reading: Reading) -> bool:
 
 
 def _read_earlier(
-    audit: AuditStore, seals: SealCheck, entries: Sequence[AuditEntry], book: RowBook, reading: Reading
+    audit: AuditStore, seals: SealCheck, entries: Sequence[AuditEntry], book: RowBook, reading: TrailReading
 ) -> None:
     """What chains that began before the period said until then."""
     first: dict[str, AuditEntry] = {}
     for entry in entries:
         kind = kind_of(entry)
-        if kind is not None and kind is not RefusalRow and entry.chain not in first:
+        if kind is not None and kind is not ReportedRefusal and entry.chain not in first:
             known = book.find(kind, entry.chain.partition("#")[2])
             if known is None:
                 first[entry.chain] = entry
@@ -125,15 +126,15 @@ def _read_places(audit: AuditStore, places: Iterable[Place]) -> Iterator[AuditEn
                 yield entry
 
 
-def _take(entry: AuditEntry, book: RowBook, reading: Reading, *, is_earlier: bool = False) -> None:
+def _take(entry: AuditEntry, book: RowBook, reading: TrailReading, *, is_earlier: bool = False) -> None:
     if entry.event is AuditAction.POLICY_IN_FORCE and not is_earlier:
         reading.policies.append(entry)
     kind = kind_of(entry)
     if kind is None:
         return
-    if kind is RefusalRow:
+    if kind is ReportedRefusal:
         reading.refusals += entry.outcome == REFUSED
-        book.put(RefusalRow.begin(entry).after(entry))
+        book.put(ReportedRefusal.begin(entry).after(entry))
         return
     row = book.find(kind, entry.chain.partition("#")[2]) or kind.begin(entry)
     book.put(row.after(entry))

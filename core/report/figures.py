@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from core.report.chart import Chart, Layout, Tone, chart_of
+from core.report.access_rows import ReportedRefusal
+from core.report.chart import Chart, ChartLayout, Tone, chart_of
 from core.report.period import Period
-from core.report.rows import EventRow, RefusalRow, RequestRow
+from core.report.rows import ReportedEvent, ReportedRequest
 
 Counts = defaultdict[str, defaultdict[str, int]]
 MAX_BARS: Final = 12
@@ -26,7 +27,7 @@ _BUCKETS: Final = (
     ("under 1 min", 60), ("1 to 5 min", 300), ("5 to 15 min", 900), ("15 to 60 min", 3600), ("1 to 4 h", 14400),
     ("4 to 24 h", 86400), ("over 24 h", float("inf")),
 )  # fmt: skip
-_OUTCOMES: Final = (
+OUTCOMES: Final = (
     ("approved", Tone.GOOD), ("approved by a rule", Tone.CALM), ("denied", Tone.BAD), ("expired", Tone.WARN),
     ("cancelled", Tone.NEUTRAL), ("still open", Tone.SPECIAL),
 )  # fmt: skip
@@ -55,7 +56,7 @@ class RequestFigures:
     total: int = 0
     earlier: int = 0
 
-    def add(self, row: RequestRow, now: datetime) -> None:
+    def add(self, row: ReportedRequest, now: datetime) -> None:
         """Count a request. One from before the period counts with its decision only."""
         seconds = row.decision_seconds
         if seconds is not None and row.decided_at and self.period.contains(row.decided_moment):
@@ -72,7 +73,7 @@ class RequestFigures:
         step = self.period.step
         steps = [self.period.label(each) for each in self.period.steps()]
         return (
-            chart_of("requests", f"Requests and their outcomes by {step}", step, steps, self.by_step, _OUTCOMES,
+            chart_of("requests", f"Requests and their outcomes by {step}", step, steps, self.by_step, OUTCOMES,
                      note=f"A request counts in the {step} in which it was submitted."),
             chart_of("decisions", "Time to decision", "time", [name for name, _ in _BUCKETS], self.by_bucket,
                      (("decisions", Tone.CALM),), note="How long requests waited until people approved or denied them. "
@@ -102,7 +103,7 @@ class EventFigures:
     total: int = 0
     live: int = 0
 
-    def add(self, row: EventRow, now: datetime) -> None:
+    def add(self, row: ReportedEvent, now: datetime) -> None:
         """Count an event. One from before the period counts with its review only."""
         if self.period.contains(row.began_at):
             self.total += 1
@@ -114,7 +115,7 @@ class EventFigures:
             return
         self.by_step[self.period.label(self._step_of(row))][review_of(row, self.within, now)] += 1
 
-    def _step_of(self, row: EventRow) -> date:
+    def _step_of(self, row: ReportedEvent) -> date:
         # An event from before the period is shown at its beginning.
         return self.period.step_of(max(row.began_at, self.period.since))
 
@@ -125,7 +126,7 @@ class EventFigures:
         names, counts = _largest(self.by_profile)
         return (
             chart_of("break-glass", "Break-glass events by profile and reason code", "profile", names, counts, _REASONS,
-                     layout=Layout.BARS),
+                     layout=ChartLayout.BARS),
             chart_of("reviews", f"Reviews of break-glass events by {step}", step, steps, self.by_step, _REVIEWS,
                      note=f"An ended event counts in the {step} in which it was declared."),
         )  # fmt: skip
@@ -142,7 +143,7 @@ class RefusalFigures:
     by_action: Counts = field(default_factory=_counts)
     total: int = 0
 
-    def add(self, row: RefusalRow) -> None:
+    def add(self, row: ReportedRefusal) -> None:
         """Count an entry, which may stand for several equal attempts."""
         self.total += row.times
         self.by_action[ACTIONS.get(row.action, row.action.replace("_", " "))]["refused attempts"] += row.times
@@ -151,7 +152,7 @@ class RefusalFigures:
         """By what was tried."""
         names, counts = _largest(self.by_action)
         tones = (("refused attempts", Tone.WARN),)
-        return (chart_of("refusals", "Refused attempts", "attempt", names, counts, tones, layout=Layout.BARS),)
+        return (chart_of("refusals", "Refused attempts", "attempt", names, counts, tones, layout=ChartLayout.BARS),)
 
 
 ACTIONS: Final = {
@@ -164,7 +165,7 @@ ACTIONS: Final = {
 """What was tried, by the audit action of its refusal."""
 
 
-def outcome_of(row: RequestRow, now: datetime) -> str:
+def outcome_of(row: ReportedRequest, now: datetime) -> str:
     """How a request ended, in the words of the chart."""
     match row.status:
         case "approved":
@@ -174,7 +175,7 @@ def outcome_of(row: RequestRow, now: datetime) -> str:
     return "expired" if row.is_over(now) else "still open"
 
 
-def review_of(row: EventRow, within: timedelta, now: datetime) -> str:
+def review_of(row: ReportedEvent, within: timedelta, now: datetime) -> str:
     """How the review of an ended event stands, in the words of the chart."""
     due_at = row.review_due_at(within)
     if row.reviewed_at:
@@ -189,7 +190,7 @@ def count_holders(holders: Iterable[tuple[str, str]]) -> Chart:
         counted[profile or NO_PROFILE][how] += 1
     names, counts = _largest(counted)
     tones = (("by request", Tone.GOOD), ("by break-glass", Tone.BAD))
-    return chart_of("access", "Access that is open now", "profile", names, counts, tones, layout=Layout.BARS)
+    return chart_of("access", "Access that is open now", "profile", names, counts, tones, layout=ChartLayout.BARS)
 
 
 def _largest(counted: Counts) -> tuple[list[str], Counts]:

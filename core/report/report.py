@@ -13,12 +13,13 @@ from core.audit.checkpoint import Checkpoint
 from core.audit.findings import Finding, Tally
 from core.audit.trail import AuditEntry
 from core.report.access_now import AccessNow
+from core.report.access_rows import ReportedRefusal
 from core.report.chart import Chart
-from core.report.collecting import Reading, RowBook
+from core.report.collecting import RowBook, TrailReading
 from core.report.figures import EventFigures, RefusalFigures, RequestFigures, count_holders
 from core.report.period import Period
-from core.report.rows import EventRow, RefusalRow, RequestRow
-from core.report.tables import Table, make_tables
+from core.report.rows import ReportedEvent, ReportedRequest
+from core.report.tables import ReportTable, make_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +51,19 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class AccessReport:
     """A report that is ready to be shown. `review_problem` says why the policy's own time for reviews isn't known."""
 
     period: Period
     made_at: datetime
     store: str
-    reading: Reading
+    reading: TrailReading
     integrity: Integrity
     requests: RequestFigures
     events: EventFigures
     refusals: RefusalFigures
     access: AccessNow
-    tables: tuple[Table, ...]
+    tables: tuple[ReportTable, ...]
     review_within: timedelta
     review_problem: str = ""
     names: Names = field(default_factory=Names)
@@ -77,7 +78,7 @@ class Report:
 
 def make_report(
     book: RowBook,
-    reading: Reading,
+    reading: TrailReading,
     access: AccessNow,
     integrity: Integrity,
     *,
@@ -85,18 +86,18 @@ def make_report(
     store: str,
     review_within: timedelta,
     review_problem: str = "",
-) -> Report:
+) -> AccessReport:
     """Count what is in the book."""
     now = access.at
     requests, events, refusals = RequestFigures(period), EventFigures(period, review_within), RefusalFigures()
-    for request in book.iterate(RequestRow):
+    for request in book.iterate(ReportedRequest):
         requests.add(request, now)
-    for event in book.iterate(EventRow):
+    for event in book.iterate(ReportedEvent):
         events.add(event, now)
-    for refusal in book.iterate(RefusalRow):
+    for refusal in book.iterate(ReportedRefusal):
         refusals.add(refusal)
     tables = make_tables(book, access, reading.policies, review_within, now)
-    return Report(
+    return AccessReport(
         period, now, store, reading, integrity, requests, events, refusals, access, tables, review_within,
         review_problem,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The rows of a report: one for each request, event, grant and session, made of its entries in the audit trail.
+"""The rows of a report, and those of decisions: one for each request and event, made of its entries in the trail.
 
 Invariant: a row says only what entries say. It is built entry by entry, in their order, and an entry that this version
 doesn't know changes nothing but the status. Everything in it is text or a number, so it can be put aside.
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Self
 
 from core.actor import is_person
-from core.audit.trail import REFUSALS_KIND, REFUSED, AuditAction, AuditEntry
+from core.audit.trail import AuditAction, AuditEntry
 from core.clock import format_time, parse_time
 
 _MICROSECONDS: Final = 1000
@@ -70,7 +70,7 @@ class ReportRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestRow(ReportRow):
+class ReportedRequest(ReportRow):
     """A request, and what was decided. `approvers` are those whose votes were recorded, in their order."""
 
     KIND: ClassVar[str] = "REQUEST"
@@ -93,23 +93,23 @@ class RequestRow(ReportRow):
             case AuditAction.REQUEST_SUBMITTED:
                 return replace(
                     row,
-                    asked_by=_text(said, "asked_by"),
-                    service=_text(said, "service"),
-                    justification=_text(said, "justification"),
-                    asked_seconds=_seconds(said, "duration"),
-                    rule=_text(said, "rule"),
-                    expires_at=_text(said, "expires_at"),
+                    asked_by=text_of(said, "asked_by"),
+                    service=text_of(said, "service"),
+                    justification=text_of(said, "justification"),
+                    asked_seconds=seconds_of(said, "duration"),
+                    rule=text_of(said, "rule"),
+                    expires_at=text_of(said, "expires_at"),
                 )
             case AuditAction.APPROVAL_ADDED:
                 return replace(row, approvers=(*row.approvers, entry.actor))
             case AuditAction.REQUEST_APPROVED:
                 voters = (*row.approvers, entry.actor) if is_person(entry.actor) else row.approvers
-                row = replace(row, approvers=voters, access_ends_at=_text(said, "access_ends_at"))
+                row = replace(row, approvers=voters, access_ends_at=text_of(said, "access_ends_at"))
             case AuditAction.REQUEST_DENIED | AuditAction.REQUEST_CANCELLED | AuditAction.REQUEST_EXPIRED:
                 pass
             case _:
                 return row
-        comment = _text(said, "reason") or _text(said, "comment")
+        comment = text_of(said, "reason") or text_of(said, "comment")
         return replace(row, decided_by=entry.actor, decided_at=format_time(entry.at), comment=comment)
 
     def is_over(self, now: datetime) -> bool:
@@ -139,7 +139,7 @@ class RequestRow(ReportRow):
 
 
 @dataclass(frozen=True, slots=True)
-class EventRow(ReportRow):
+class ReportedEvent(ReportRow):
     """A break-glass event, how it ended, and what its review found."""
 
     KIND: ClassVar[str] = "BREAKGLASS"
@@ -165,15 +165,15 @@ class EventRow(ReportRow):
             case AuditAction.BREAK_GLASS_INVOKED:
                 return replace(
                     row,
-                    reason_code=_text(said, "reason_code"),
-                    justification=_text(said, "justification"),
-                    asked_seconds=_seconds(said, "duration"),
-                    rule=_text(said, "rule"),
-                    mfa=_text(said, "mfa_method"),
-                    expires_at=_text(said, "expires_at"),
+                    reason_code=text_of(said, "reason_code"),
+                    justification=text_of(said, "justification"),
+                    asked_seconds=seconds_of(said, "duration"),
+                    rule=text_of(said, "rule"),
+                    mfa=text_of(said, "mfa_method"),
+                    expires_at=text_of(said, "expires_at"),
                 )
             case AuditAction.BREAK_GLASS_CLOSED:
-                reason = _text(said, "reason")
+                reason = text_of(said, "reason")
                 return replace(row, ended_by=entry.actor, ended_at=format_time(entry.at), end_reason=reason)
             case AuditAction.BREAK_GLASS_EXPIRED:
                 # By the clock: the entry may be a little late.
@@ -183,9 +183,9 @@ class EventRow(ReportRow):
                     row,
                     reviewer=entry.actor,
                     reviewed_at=format_time(entry.at),
-                    verdict=_text(said, "verdict"),
-                    notes=_text(said, "notes"),
-                    follow_up=_text(said, "follow_up"),
+                    verdict=text_of(said, "verdict"),
+                    notes=text_of(said, "notes"),
+                    follow_up=text_of(said, "follow_up"),
                 )
             case _:
                 return row
@@ -205,137 +205,13 @@ class EventRow(ReportRow):
         return parse_time(ended) + within if ended else None
 
 
-@dataclass(frozen=True, slots=True)
-class GrantRow(ReportRow):
-    """Access at a target, by whose decision, and when it was open."""
-
-    KIND: ClassVar[str] = "GRANT"
-
-    right: str = ""
-    source: str = ""
-    decided_by: str = ""
-    starts_at: str = ""
-    expires_at: str = ""
-    opened_at: str = ""
-    ended_by: str = ""
-    ended_at: str = ""
-    end_reason: str = ""
-    closed_at: str = ""
-
-    def after(self, entry: AuditEntry) -> Self:  # noqa: D102 - see the class above
-        row, said = ReportRow.after(self, entry), entry.details
-        match entry.event:
-            case AuditAction.GRANT_CREATED:
-                told = {name: _text(said, name) for name in ("right", "source", "starts_at", "expires_at")}
-                return replace(row, decided_by=entry.actor, **told)
-            case AuditAction.GRANT_OPENED:
-                return replace(row, opened_at=format_time(entry.at))
-            case AuditAction.GRANT_ENDED_EARLY:
-                reason = _text(said, "reason")
-                return replace(row, ended_by=entry.actor, ended_at=format_time(entry.at), end_reason=reason)
-            case AuditAction.GRANT_FAILED:
-                return replace(row, closed_at=format_time(entry.at), end_reason=_text(said, "reason"))
-            case AuditAction.GRANT_CLOSED:
-                return replace(row, closed_at=format_time(entry.at))
-            case _:
-                return row
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRow(ReportRow):
-    """Credentials that were issued to a device, under which decision, and how often."""
-
-    KIND: ClassVar[str] = "SESSION"
-
-    source: str = ""
-    right: str = ""
-    device: str = ""
-    service: str = ""
-    source_identity: str = ""
-    issues: int = 0
-    last_issued_at: str = ""
-    ended_by: str = ""
-    ended_at: str = ""
-    end_reason: str = ""
-
-    def after(self, entry: AuditEntry) -> Self:  # noqa: D102 - see the class above
-        row, said = ReportRow.after(self, entry), entry.details
-        match entry.event:
-            case AuditAction.CREDENTIALS_ISSUED:
-                known = {
-                    name: _text(said, theirs) or getattr(row, name)
-                    for name, theirs in (
-                        ("source", "source"), ("right", "right"), ("device", "device_name"), ("service", "service"),
-                        ("source_identity", "source_identity"),
-                    )
-                }  # fmt: skip
-                count = said.get("issue_count")
-                issues = count if isinstance(count, int) else row.issues
-                return replace(row, issues=issues, last_issued_at=format_time(entry.at), **known)
-            case AuditAction.SESSION_REVOKED | AuditAction.SESSION_EXPIRED:
-                reason = _text(said, "reason")
-                return replace(row, ended_by=entry.actor, ended_at=format_time(entry.at), end_reason=reason)
-            case _:
-                return row
-
-
-@dataclass(frozen=True, slots=True)
-class RefusalRow(ReportRow):
-    """An attempt that was refused. `person` tried it, `subject` is whose access it was about."""
-
-    KIND: ClassVar[str] = "REFUSAL"
-
-    action: str = ""
-    subject: str = ""
-    record: str = ""
-    reasons: str = ""
-    times: int = 1
-
-    def after(self, entry: AuditEntry) -> Self:  # noqa: D102 - see the class above
-        times = entry.details.get("times")
-        return replace(
-            self,
-            id=f"{entry.chain}/{entry.seq}",
-            person=entry.actor,
-            profile=entry.profile or "",
-            status=REFUSED,
-            action=entry.event.value,
-            subject=entry.subject or "",
-            record=entry.record or "",
-            reasons=_reasons(entry.details),
-            times=times if isinstance(times, int) else 1,
-        )
-
-
-ROWS: Final[tuple[type[ReportRow], ...]] = (RequestRow, EventRow, GrantRow, SessionRow, RefusalRow)
-_BY_KIND: Final[Mapping[str, type[ReportRow]]] = {each.KIND: each for each in ROWS}
-
-
-def kind_of(entry: AuditEntry) -> type[ReportRow] | None:
-    """What kind of row an entry belongs to; None when it has none."""
-    kind, _, rest = entry.chain.partition("#")
-    if kind == REFUSALS_KIND:
-        return RefusalRow
-    return _BY_KIND.get(kind) if rest else None
-
-
-def _reasons(said: Mapping[str, Any]) -> str:
-    """Why an attempt was refused, as its entry says it."""
-    unmet = said.get("unmet")
-    if isinstance(unmet, list):
-        return "; ".join(map(str, unmet))
-    if "limit" in said:
-        return f"the limit {said['limit']} was reached"
-    if "wanted" in said:
-        return f"it was {said.get('status')} already"
-    return _text(said, "why") or _text(said, "problem")
-
-
-def _text(details: Mapping[str, Any], name: str) -> str:
+def text_of(details: Mapping[str, Any], name: str) -> str:
+    """The text with this name among the details of an entry, or ""."""
     value = details.get(name)
     return value if isinstance(value, str) else ""
 
 
-def _seconds(details: Mapping[str, Any], name: str) -> int:
+def seconds_of(details: Mapping[str, Any], name: str) -> int:
+    """The duration with this name among the details of an entry, in seconds, or 0."""
     value = details.get(name)
     return value // (_MICROSECONDS * 1_000_000) if isinstance(value, int) else 0

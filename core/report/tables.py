@@ -15,9 +15,10 @@ from typing import TypeVar
 from core.audit.trail import AuditEntry
 from core.clock import format_time
 from core.report.access_now import AccessNow
+from core.report.access_rows import ReportedGrant, ReportedRefusal, ReportedSession
 from core.report.collecting import RowBook
 from core.report.figures import ACTIONS, outcome_of, review_of
-from core.report.rows import EventRow, GrantRow, RefusalRow, ReportRow, RequestRow, SessionRow
+from core.report.rows import ReportedEvent, ReportedRequest, ReportRow
 
 T = TypeVar("T", bound=ReportRow)
 Value = str | int
@@ -47,7 +48,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ReportTable:
     """A table whose rows are read when they are needed. `rows(limit)` gives the newest ones first; -1 gives all."""
 
     name: str
@@ -60,22 +61,38 @@ class Table:
 
 def make_tables(
     book: RowBook, access: AccessNow, policies: Sequence[AuditEntry], within: timedelta, now: datetime
-) -> tuple[Table, ...]:
+) -> tuple[ReportTable, ...]:
     """All tables, in the order of an access review."""
+
+    def table(
+        name: str, title: str, about: str, columns: tuple[Column, ...], kind: type[T], read: Callable[[T], Cells]
+    ) -> ReportTable:
+        return ReportTable(name, title, about, columns, book.count(kind), _reader(book, kind, read))
+
     return (
         _access_table(access),
         _reviews_table(access),
-        Table("requests", "Requests", "Every request about which something was recorded in the period.",
-              _REQUEST_COLUMNS, book.count(RequestRow), _reader(book, RequestRow, lambda row: _request(row, now))),
-        Table("break_glass", "Break-glass events",
-              "Every event about which something was recorded in the period, with the verdict of its review.",
-              _EVENT_COLUMNS, book.count(EventRow), _reader(book, EventRow, lambda row: _event(row, within, now))),
-        Table("grants", "Access at the targets", "Each right that a decision gave, and when it was open.",
-              _GRANT_COLUMNS, book.count(GrantRow), _reader(book, GrantRow, _grant)),
-        Table("sessions", "Credentials", "Each device that got credentials under a grant, and how often.",
-              _SESSION_COLUMNS, book.count(SessionRow), _reader(book, SessionRow, _session)),
-        Table("refusals", "Refused attempts", "What was tried and refused. Equal attempts at one time are one row.",
-              _REFUSAL_COLUMNS, book.count(RefusalRow), _reader(book, RefusalRow, _refusal)),
+        table(
+            "requests", "Requests", "Every request about which something was recorded in the period.",
+            _REQUEST_COLUMNS, ReportedRequest, lambda row: _request(row, now),
+        ),
+        table(
+            "break_glass", "Break-glass events",
+            "Every event about which something was recorded in the period, with the verdict of its review.",
+            _EVENT_COLUMNS, ReportedEvent, lambda row: _event(row, within, now),
+        ),
+        table(
+            "grants", "Access at the targets", "Each right that a decision gave, and when it was open.",
+            _GRANT_COLUMNS, ReportedGrant, _grant,
+        ),
+        table(
+            "sessions", "Credentials", "Each device that got credentials under a grant, and how often.",
+            _SESSION_COLUMNS, ReportedSession, _session,
+        ),
+        table(
+            "refusals", "Refused attempts", "What was tried and refused. Equal attempts at one time are one row.",
+            _REFUSAL_COLUMNS, ReportedRefusal, _refusal,
+        ),
         _policy_table(policies),
     )  # fmt: skip
 
@@ -101,7 +118,7 @@ _REQUEST_COLUMNS = (
 )  # fmt: skip
 
 
-def _request(row: RequestRow, now: datetime) -> Cells:
+def _request(row: ReportedRequest, now: datetime) -> Cells:
     deciders = " ".join(dict.fromkeys((*row.approvers, *([row.decided_by] if row.decided_by else []))))
     return (
         row.at, row.person, row.profile, row.justification, row.asked_seconds, outcome_of(row, now), deciders,
@@ -119,7 +136,7 @@ _EVENT_COLUMNS = (
 )  # fmt: skip
 
 
-def _event(row: EventRow, within: timedelta, now: datetime) -> Cells:
+def _event(row: ReportedEvent, within: timedelta, now: datetime) -> Cells:
     review = review_of(row, within, now) if row.has_ended(now) else "not due: it is active"
     return (
         row.at, row.person, row.profile, row.reason_code, row.justification, row.asked_seconds, row.ended_at,
@@ -137,7 +154,7 @@ _GRANT_COLUMNS = (
 )  # fmt: skip
 
 
-def _grant(row: GrantRow) -> Cells:
+def _grant(row: ReportedGrant) -> Cells:
     return (
         row.starts_at or row.at, row.person, row.profile, row.right, row.status, row.decided_by, row.opened_at,
         row.expires_at, row.ended_at, row.ended_by, row.end_reason, row.closed_at, row.source, row.id,
@@ -154,7 +171,7 @@ _SESSION_COLUMNS = (
 )  # fmt: skip
 
 
-def _session(row: SessionRow) -> Cells:
+def _session(row: ReportedSession) -> Cells:
     return (
         row.at, row.person, row.profile, row.right, row.device, row.status, row.issues, row.last_issued_at,
         row.ended_at, row.ended_by, row.end_reason, row.source_identity, row.service, row.source, row.id,
@@ -168,12 +185,12 @@ _REFUSAL_COLUMNS = (
 )  # fmt: skip
 
 
-def _refusal(row: RefusalRow) -> Cells:
+def _refusal(row: ReportedRefusal) -> Cells:
     action = ACTIONS.get(row.action, row.action.replace("_", " "))
     return row.at, row.person, action, row.profile, row.subject, row.reasons, row.times, row.record
 
 
-def _access_table(access: AccessNow) -> Table:
+def _access_table(access: AccessNow) -> ReportTable:
     columns = (
         _WHO, _PROFILE, Column("how", "How"), Column("decided_by", "Decided by", CellKind.PEOPLE),
         Column("since", "Since", CellKind.MOMENT), Column("until", "Until", CellKind.MOMENT), Column("state", "State"),
@@ -190,7 +207,7 @@ def _access_table(access: AccessNow) -> Table:
     return _listed("access_now", "Who has access now", about, columns, cells)
 
 
-def _reviews_table(access: AccessNow) -> Table:
+def _reviews_table(access: AccessNow) -> ReportTable:
     columns = (
         Column("declared_at", "Declared", CellKind.MOMENT), _WHO, _PROFILE, Column("reason_code", "Reason"), _WHY,
         Column("due_at", "Review due", CellKind.MOMENT), Column("review", "Review"), _ID,
@@ -207,7 +224,7 @@ def _reviews_table(access: AccessNow) -> Table:
     return _listed("reviews_due", "Reviews that are due", about, columns, cells)
 
 
-def _policy_table(policies: Sequence[AuditEntry]) -> Table:
+def _policy_table(policies: Sequence[AuditEntry]) -> ReportTable:
     columns = (
         Column("at", "In force since", CellKind.MOMENT), Column("digest", "Digest", CellKind.CODE),
         Column("added_lines", "Lines added", CellKind.NUMBER),
@@ -224,8 +241,10 @@ def _policy_table(policies: Sequence[AuditEntry]) -> Table:
     return _listed("policy_versions", "Policy versions", about, columns, cells)
 
 
-def _listed(name: str, title: str, about: str, columns: tuple[Column, ...], cells: Sequence[Cells]) -> Table:
-    return Table(name, title, about, columns, len(cells), lambda limit: iter(cells if limit < 0 else cells[:limit]))
+def _listed(name: str, title: str, about: str, columns: tuple[Column, ...], cells: Sequence[Cells]) -> ReportTable:
+    return ReportTable(
+        name, title, about, columns, len(cells), lambda limit: iter(cells if limit < 0 else cells[:limit])
+    )
 
 
 def _number(value: object) -> int:

@@ -22,6 +22,9 @@ T = TypeVar("T")
 _NO_ANSWER: Final = "Slack couldn't say whether {who} is in {groups}"
 _NOT_CONFIRMED: Final = "Slack couldn't confirm that {who} is still a member"
 _GONE: Final = "{who} can't act here any more: {reason}"
+_ASKER_LOST: Final = (
+    "so what {asker} asked for can't be approved; deny it, or let {requester} cancel it and request it themselves"
+)
 _NO_MEMBER: Final = "no longer an active member of the workspace"
 _NO_APPROVER: Final = "no longer an approver of rule {rule}"
 _REQUESTER: Final = "the same person as the requester"
@@ -128,8 +131,14 @@ class Judging:
     def require_asker(self, request: Request) -> None:
         """Raises NotAllowed when who asked on behalf of the requester may no longer do so, NotKnown if nobody knows."""
         if request.asked_by is not None:
-            asker = self._find(request.asked_by, "approve")
-            self.judge(asker, lambda known: self.policy.judge_asking(known, request.profile)).require()
+            try:
+                asker = self._find(request.asked_by, "approve")
+                self.judge(asker, lambda known: self.policy.judge_asking(known, request.profile)).require()
+            except NotKnown:
+                raise
+            except NotAllowed as refusal:
+                fix = _ASKER_LOST.format(asker=request.asked_by, requester=request.requester)
+                raise NotAllowed("approve", (*refusal.reasons, fix), request.rule, ("asker",)) from refusal
 
     def find_lapsed(self, request: Request, voter: UserId) -> dict[UserId, str]:
         """Those whose earlier votes no longer count beside this voter's, each with the reason.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.screens import LEFT, RIGHT
 from tests.browser.test_accessibility import find_objections
 
 if TYPE_CHECKING:
@@ -45,3 +46,47 @@ def test_tampered_record_is_refused_found_and_put_back(screens: Screens) -> None
     expect(panel).to_contain_text("no tampering found")
     panel.get_by_role("button", name="Close").click()
     assert screens.stored(request) == request
+
+
+# Its threads end with SystemExit, which Python reports to nobody but pytest.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_killed_bot_goes_on_with_what_it_had_stored(screens: Screens) -> None:
+    request = screens.ask()
+    panel = _open(screens, "Chaos")
+    panel.get_by_role("button", name="Kill it at the next decision").click()
+    screens.press(RIGHT, "Approve")
+    expect(screens.pane(RIGHT)).to_contain_text("Countersign couldn't be reached")
+    expect(panel).to_contain_text("killed")
+    assert screens.stored(request).approver == "U0JON"
+    expect(screens.card(LEFT)).to_contain_text("Waiting for approval")
+    slack = panel.get_by_role("group", name="Slack")
+    slack.get_by_role("button", name="Rate limited").click()
+    expect(panel).to_contain_text("Slack answers 429")
+    assert find_objections(screens) == []
+
+    panel.get_by_role("button", name="Everything back to normal").click()
+    expect(slack.get_by_role("button", name="Normal")).to_have_attribute("aria-pressed", "true")
+    expect(screens.page.get_by_role("button", name=re.compile("^Experiments"))).not_to_contain_text("1")
+    expect(screens.card(LEFT)).to_contain_text("Approved")
+
+
+def test_policy_is_checked_explained_and_comes_into_force(screens: Screens) -> None:
+    panel = _open(screens, "Policy")
+    text = panel.get_by_role("textbox", name="policy.yml")
+    expect(panel).to_contain_text("No mistakes")
+    shipped = text.input_value()
+    text.fill(shipped.replace("max_duration: 4h", "max_duration: for ever", 1))
+    mistake = panel.get_by_role("button", name="approval[0].max_duration")
+    expect(mistake).to_contain_text(re.compile(r"line \d+, column 5"))
+    assert find_objections(screens) == []
+    mistake.press("Enter")
+    expect(text).to_be_focused()
+
+    text.fill(shipped.replace("max_duration: 4h", "max_duration: 30m", 1))
+    expect(panel).to_contain_text("No mistakes")
+    panel.get_by_role("button", name="Explain").click()
+    expect(panel.get_by_role("region", name="Explain a decision")).to_contain_text("Refused")
+    panel.get_by_role("button", name="Save", exact=True).click()
+    expect(panel).to_contain_text("it is the saved file")
+    screens.open("U0MIRA:C0INCIDENTS")
+    expect(screens.pane(LEFT)).to_contain_text("The policy changed")

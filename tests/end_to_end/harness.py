@@ -19,6 +19,8 @@ from bot.interactions.lanes import MAX_WAITING
 from bot.observability.metrics import Transport
 from bot.settings.addresses import Address
 from bot.transport.http import HttpTransport
+from bot.views.block_kit import actions, button
+from bot.views.request.card import CANCEL
 from bot.wiring.instance import BuildBackground, Services, wire
 from bot.wiring.ports import OverHttp, OverSocketMode, Ports, TargetsOpener
 from core.actor import Actor
@@ -240,6 +242,31 @@ class Harness:
         self.slack.wait_until(lambda: len(self.slack.ephemerals(user)) > seen)
         self._seen[user] = len(self.slack.ephemerals(user))
         return text_of(self.slack.ephemerals(user)[-1])
+
+    def reads(self, user: str, text: str) -> bool:
+        """True as soon as this person reads this: beside a message, in a list, by direct message or in Home."""
+
+        def shown() -> bool:
+            home = self.slack.home(user)
+            messages = [*self.slack.ephemerals(user), *self.slack.dm(user)]
+            at_home = " ".join(walk_text(home.blocks)) if home is not None else ""
+            return any(text in each for each in (*map(text_of, messages), at_home))
+
+        self.slack.wait_until(shown)
+        self._seen[user] = len(self.slack.ephemerals(user))
+        return True
+
+    def cancel(self, user: str, request: Request) -> None:
+        """Press Cancel in one's own list."""
+        listed = self.access(user, "mine").message
+        assert listed is not None
+        self.slack.press(user, listed, CANCEL, value=request.id)
+
+    def older_card(self, request: Request) -> SlackMessage:
+        """A card as an older version posted it, with Cancel for everybody."""
+        row = actions("old", button("Cancel", CANCEL, request.id))
+        posted = self.client.chat_postMessage(channel=ACCESS, text="prod", blocks=[row])
+        return next(each for each in self.slack.messages(ACCESS) if each.ts == posted["ts"])
 
     def stored(self, request: Request) -> Request:
         """The request as it is now."""

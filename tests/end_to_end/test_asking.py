@@ -73,13 +73,13 @@ def test_form_opens_from_anywhere(harness: Harness, way: str) -> None:
     assert harness.modal(MIRA).callback_id == "request:form"
 
 
-def test_form_requests_and_is_replaced_by_the_outcome(harness: Harness) -> None:
+def test_form_requests_and_closes_with_the_outcome_beside(harness: Harness) -> None:
     answer = harness.slack.submit(MIRA, open_form(harness), filled_in())
 
     (request,) = harness.stores.requests.iterate()
     assert request.justification == WHY
-    assert answer.view is not None
-    assert "You requested `prod` for 1h." in " ".join(walk_text(answer.view.blocks))
+    assert answer.view is None
+    assert harness.reads(MIRA, "You requested `prod` for 1h.")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_colleague_confirms_what_was_requested_for_them(harness: Harness) -> Non
     assert (request.requester, request.asked_by) == (MIRA, JON)
     card = card_has(harness, request, "Waits for")
     assert APPROVE not in str(card.blocks)
-    assert f"<@{JON}> requests `prod` for *1h* for <@{MIRA}>" in text_of(card)
+    assert f"<@{JON}> requests `prod` for *1h* on behalf of <@{MIRA}>" in text_of(card)
 
     harness.slack.press(MIRA, dm(harness, MIRA, "Do you need it?"), CONFIRM)
     assert "You confirmed the request for `prod`" in harness.next_reply(MIRA)
@@ -93,7 +93,7 @@ def test_nobody_requests_for_somebody_without_access_here(harness: Harness) -> N
 
 def test_several_profiles_are_cards_of_their_own(harness: Harness) -> None:
     answer = submit(harness, MIRA, "prod", "vault", "staging")
-    requests = {each.profile: each for each in harness.stores.requests.iterate()}
+    requests = {str(each.profile): each for each in harness.stores.requests.iterate()}
     assert set(requests) == {"prod", "vault", "staging"}
     assert len({each.bundle for each in requests.values()}) == 1
     assert requests["staging"].status is RequestStatus.APPROVED

@@ -15,7 +15,7 @@ from core.request import RequestStatus
 from core.stores.base import Stores
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
-from tests.end_to_end.harness import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Harness, walk_text
+from tests.end_to_end.harness import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Harness, text_of, walk_text
 from tests.harness.clock import FrozenClock
 
 APPROVED, DENIED, PENDING = RequestStatus.APPROVED, RequestStatus.DENIED, RequestStatus.PENDING
@@ -63,14 +63,15 @@ def test_action_in_another_instance_is_judged_by_the_record(harness: Harness, tm
     assert harness.stored(waiting).approver == AIKO
 
 
-def test_double_click_counts_once_and_says_the_same_twice(harness: Harness) -> None:
+def test_double_click_counts_once_and_the_second_says_so(harness: Harness) -> None:
     request = harness.ask(SAM, "vault", "1h")
     card = harness.card(request)
     harness.slack.press(JON, card, APPROVE)
     first = harness.next_reply(JON)
     harness.slack.press(JON, card, APPROVE)
 
-    assert first == harness.next_reply(JON) == "Your approval counts. 1 more is needed."
+    assert first == "Your approval counts. One more is needed."
+    assert harness.next_reply(JON) == "You already approved this just now. One more is needed."
     assert len(harness.stored(request).approvals) == 1
 
 
@@ -96,12 +97,14 @@ def test_action_after_the_deadline_expires_the_request(harness: Harness) -> None
 def test_action_on_a_cancelled_request_says_who_cancelled_it(harness: Harness) -> None:
     request = harness.ask()
     card = harness.card(request)
-    harness.slack.press(MIRA, card, CANCEL)
+    harness.cancel(MIRA, request)
     harness.clock.advance(timedelta(minutes=2))
     harness.slack.press(JON, card, APPROVE)
 
     assert harness.status(request) is RequestStatus.CANCELLED
-    assert harness.next_reply(MIRA) == "Your request for `prod` is cancelled."
+    assert harness.reads(MIRA, "Your request for `prod` is cancelled.")
+    # The list is drawn anew, without the button that can't work any more.
+    assert CANCEL not in str(harness.slack.ephemerals(MIRA)[-1].blocks)
     assert f"This was already cancelled by <@{MIRA}> 2 minutes ago. Nothing was changed." in harness.next_reply(JON)
 
 
@@ -110,14 +113,16 @@ def test_requester_never_decides_though_the_policy_names_them(harness: Harness) 
     harness.slack.press(MIRA, harness.card(request), APPROVE)
 
     assert harness.status(request) is PENDING
-    assert "you are the requester, and nobody decides on their own request" in harness.next_reply(MIRA)
+    assert "Nobody decides on their own request. Nothing was changed." in harness.next_reply(MIRA)
+    harness.slack.press(MIRA, harness.slack.ephemerals(MIRA)[-1], CANCEL)
+    assert harness.status(request) is RequestStatus.CANCELLED
 
 
 @pytest.mark.parametrize("user", [SAM, GUEST, ROBOT, STRANGER])
 @pytest.mark.parametrize("button", [APPROVE, CANCEL])
 def test_person_without_the_right_changes_nothing_and_reads_why(harness: Harness, user: str, button: str) -> None:
     request = harness.ask()
-    harness.slack.press(user, harness.card(request), button)
+    harness.slack.press(user, harness.older_card(request) if button == CANCEL else harness.card(request), button)
 
     assert harness.status(request) is PENDING
     assert "Nothing was changed." in harness.next_reply(user)
@@ -130,8 +135,8 @@ def test_denial_asks_why_and_ends_the_request(harness: Harness) -> None:
 
     decided = harness.stored(request)
     assert (decided.status, decided.approver, decided.approver_comment) == (DENIED, JON, "Not during the freeze")
-    assert answer.view is not None
-    assert f"Denied. <@{MIRA}> will be notified, with your reason." in " ".join(walk_text(answer.view.blocks))
+    assert answer.view is None
+    assert harness.reads(JON, f"You denied `prod` for 2h. <@{MIRA}> will be notified, with your reason.")
 
 
 def test_denial_without_a_reason_is_a_mistake_in_its_field(harness: Harness) -> None:
@@ -176,7 +181,10 @@ def test_pending_request_can_be_decided_from_home_and_the_list(harness: Harness,
         (shown,) = harness.slack.ephemerals(JON)
         harness.next_reply(JON)
         harness.slack.press(JON, shown, APPROVE)
-        told = harness.next_reply(JON)
+        assert harness.reads(JON, "Approved.")
+        (now,) = harness.slack.ephemerals(JON)
+        told = text_of(now)
+        assert "Nothing is waiting for your decision." in told
 
     assert harness.status(request) is APPROVED
     assert f"Approved. <@{MIRA}> has `prod` until" in told

@@ -126,6 +126,23 @@ class TestCommands:
         slack.use_http("http://127.0.0.1:9/slack/events")
         assert slack.run_command(ANN, ACCESS, "/access").failure == "dispatch_failed"
 
+    def test_are_cut_off_from_an_app_that_dies(self, slack: LocalSlack, app: App) -> None:
+        reached, may_answer = threading.Event(), threading.Event()
+
+        @app.command("/access")
+        def access(ack: Ack) -> None:
+            reached.set()
+            may_answer.wait(10)
+            ack("Too late")
+
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(slack.run_command, ANN, ACCESS, "/access")
+            assert reached.wait(10)
+            slack.cut_app()
+            assert asked.result().failure == "dispatch_failed"
+            may_answer.set()
+        assert slack.ephemerals(ANN) == []
+
 
 class TestButtons:
     def test_in_a_message_say_who_where_and_what(self, slack: LocalSlack, app: App, client: WebClient) -> None:
@@ -166,6 +183,19 @@ class TestButtons:
         assert answer.payload["message"]["text"] == "a card"
         with pytest.raises(NotOnScreen):
             slack.press(BEN, slack.messages(ACCESS)[0], "approve")
+
+    def test_of_each_of_the_latest_versions_are_accepted(self, slack: LocalSlack, app: App, client: WebClient) -> None:
+        app.action("approve")(lambda ack: ack())
+        ts = client.chat_postMessage(channel=ACCESS, text="1", blocks=card())["ts"]
+        for number in range(2, 30):
+            client.chat_update(channel=ACCESS, ts=ts, text=f"{number}", blocks=card())
+        versions = slack.workspace.message_versions(ACCESS, ts)
+
+        assert [each.text for each in versions] == [f"{number}" for number in range(29, 8, -1)]
+        answer = slack.press(BEN, versions[-1], "approve")
+        assert answer.is_accepted
+        assert answer.payload["message"]["text"] == "9"
+        assert slack.workspace.message_versions(ACCESS, "0.0") == []
 
     def test_in_an_ephemeral_message_come_without_it(self, slack: LocalSlack, app: App, client: WebClient) -> None:
         seen: list[Json] = []

@@ -17,7 +17,7 @@ from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from slack_sdk.http_retry.builtin_interval_calculators import FixedValueRetryIntervalCalculator
 from slack_sdk.webhook import WebhookClient
 
-from localslack.faults import HangUp, RateLimited, Refuse, ServerError, Stall
+from localslack.faults import Delay, HangUp, RateLimited, Refuse, ServerError, Stall
 from localslack.records import Channel, Person
 from tests.localslack.people import ACCESS, ANN, BEN, GUEST, OLD, SECRET, Json, card, form, home
 
@@ -341,9 +341,27 @@ class TestFaults:
             assert posting.result()["ok"]
         assert len(slack.messages(ACCESS)) == 1
 
+    @pytest.mark.parametrize("is_lost", [False, True])
+    def test_delay_until_they_are_withdrawn(self, slack: LocalSlack, client: WebClient, *, is_lost: bool) -> None:
+        delay = Delay(600, is_lost=is_lost)
+        slack.faults.next(Refuse("fatal_error"), "chat.postMessage", times=None)
+        slack.faults.next(delay, "chat.postMessage", times=None, is_first=True)
+        with ThreadPoolExecutor(1) as pool:
+            posting = pool.submit(client.chat_postMessage, channel=ACCESS, text="x")
+            assert delay.reached.wait(10)
+            slack.faults.withdraw(delay)
+            assert isinstance(posting.exception(), OSError) is is_lost
+        assert len(slack.messages(ACCESS)) == int(not is_lost)
+        assert error(client, "chat.postMessage", channel=ACCESS, text="x") == "fatal_error"
+
+    def test_delay_is_over_in_time(self, slack: LocalSlack, client: WebClient) -> None:
+        slack.faults.next(Delay(0.01), "chat.postMessage")
+        assert client.chat_postMessage(channel=ACCESS, text="x")["ok"]
+
     def test_hit_response_urls_too(self, slack: LocalSlack) -> None:
         url = WebhookClient(slack.run_command(ANN, ACCESS, "/access").payload["response_url"])
         slack.faults.next(ServerError(500), "response_url")
         slack.faults.next(Refuse("channel_is_archived"), "response_url")
+        slack.faults.next(Delay(0.01), "response_url")
 
-        assert [url.send(text="x").status_code for _ in range(3)] == [500, 400, 200]
+        assert [url.send(text="x").status_code for _ in range(4)] == [500, 400, 200, 200]

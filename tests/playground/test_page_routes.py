@@ -70,7 +70,7 @@ def _count(playground: Playground) -> int:
 )
 def test_no_other_page_can_act(playground: Playground, headers: dict[str, str | None]) -> None:
     before = _count(playground)
-    for path in ("/page/acts", "/page/race", "/page/clock", "/page/aws", "/page/terminal"):
+    for path in ("/page/acts", "/page/race", "/page/clock", "/page/aws", "/page/terminal", "/page/panels/chaos"):
         status, _, _ = _ask(playground, path, ASK, body=None, **headers)
         assert status == 403
     assert _ask(playground, "/page/terminal", TYPED, body=None, **headers)[0] == 403
@@ -206,3 +206,38 @@ def test_act_reports_what_went_over_the_wire_and_what_stores_say(playground: Pla
     assert playground.stores.requests.get(shown["record"]["id"]).status is RequestStatus.PENDING
     earlier = json.loads(_ask(playground, f"/page/acts/{told['number']}")[2])
     assert [entry["event"] for entry in earlier["entries"]] == ["request_submitted"]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "status"),
+    [
+        ("/page/panels/nothing", {"do": "show"}, 409),
+        ("/page/panels/chaos", {"do": "slack", "trouble": "on fire"}, 400),
+        ("/page/panels/chaos", {"do": "clock", "minutes": 100_000}, 400),
+        ("/page/panels/chaos", {"do": "clock", "minutes": True}, 400),
+        ("/page/panels/tamper", {"do": "change", "table": "audit"}, 400),
+        ("/page/panels/policy", {"do": "save", "text": "x", "base": "../policy.yml"}, 400),
+        ("/page/panels/policy", {"do": "save", "text": "\ud800", "base": "0" * 64}, 400),
+    ],
+    ids=str,
+)
+def test_panel_takes_only_what_it_knows(playground: Playground, path: str, asked: object, status: int) -> None:
+    before = playground.panels.show()
+    assert _ask(playground, path, asked)[0] == status
+    assert playground.panels.show() == before
+
+
+def test_everything_back_to_normal_leaves_nothing_on(playground: Playground) -> None:
+    before = playground.panels.show()["chaos"]
+    assert before["count"] == 0
+    for asked in (
+        {"do": "slack", "trouble": "slow"},
+        {"do": "store", "trouble": "slow"},
+        {"do": "clock", "minutes": -10},
+        {"do": "arm", "is_armed": True},
+    ):
+        assert _ask(playground, "/page/panels/chaos", asked)[0] == 200
+    assert playground.panels.show()["chaos"]["count"] == 4
+    assert _ask(playground, "/page/panels/chaos", {"do": "normal"})[0] == 200
+    assert playground.panels.show()["chaos"] == before
+    assert _ask(playground, "/page/acts", ASK)[0] == 200

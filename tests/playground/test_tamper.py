@@ -95,6 +95,18 @@ def test_earlier_version_with_its_genuine_seal_is_found(
         )
 
 
+def test_decision_after_a_rewritten_entry_is_not_undone(
+    tampering: Tampering, stores: Stores, request_: Request, clock: FrozenClock
+) -> None:
+    _change(tampering, request_, "entry")
+    denied = request_.deny(APPROVER, clock.now(), "Not now")
+    stored = stores.requests.update(denied, a_draft(AuditAction.REQUEST_DENIED, actor=APPROVER, outcome="denied"))
+    assert [each["kind"] for each in _findings(tampering)] == ["edited"]
+    tampering.carry_out({"do": "put_back"})
+    assert stores.requests.get(RequestId(request_.id)) == stored
+    assert _findings(tampering) == []
+
+
 def test_originals_outlive_a_restart(
     tampering: Tampering, stores: Stores, tmp_path: Path, clock: FrozenClock, request_: Request
 ) -> None:

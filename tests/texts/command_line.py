@@ -68,12 +68,25 @@ def command_line(folder: Path, moto_url: str) -> Iterator[Text]:
             ("tables", _tables(operator, moto_url)),
             ("policy", _policy(operator)),
             ("audit", _audit(operator)),
+            ("init", _init(operator)),
+            ("report", _report(operator)),
             ("ledgers", _ledgers(operator)),
             ("mfa", _mfa(operator)),
             ("serve", _serve(operator)),
         ):
             for title, said in cases:
                 yield Text(f"Command line: countersign {surface}", title, said)
+
+
+def _report(operator: _Operator) -> Iterator[tuple[str, str]]:
+    line = f"report --since 2026-01-01 --out {operator.folder}/report.html"
+    yield "a report", operator.type(f"{line} --csv {operator.folder}/tables")
+    yield "without Slack", operator.type(line, SLACK_BOT_TOKEN=None)
+    yield "without a key", operator.type(line, COUNTERSIGN_AUDIT_KEY=None)
+    yield "with another key", operator.type(line, COUNTERSIGN_AUDIT_KEY="another-key-that-has-more-than-32-characters")
+    yield "a day that is none", operator.type(f"report --since yesterday --out {operator.folder}/report.html")
+    yield "a place that isn't there", operator.type(f"report --since 2026-01-01 --out {operator.folder}/no/report.html")
+    yield "a time zone that isn't there", operator.type(f"{line} --timezone Mars/Olympus")
 
 
 def _help(command: click.Command, path: tuple[str, ...]) -> Iterator[Text]:
@@ -157,6 +170,7 @@ class _Operator:
         said = said.replace(str(self.folder), "/srv/countersign").replace(self.slack.api_url, "https://slack.com/api/")
         said = re.sub(r"secret=[A-Z2-7]+", "secret=…", said)
         said = re.sub(r"\b[0-9a-f]{16}\b", "0123456789abcdef", said)
+        said = re.sub(r"(sealed with key) [0-9a-f]{8}\b", r"\1 0123abcd", said)
         said = re.sub(r"\b(\d+):[0-9a-f]{64}\b", r"\1:0123456789abcdef…", said)
         said = re.sub(r"(digest|policy:) [0-9a-f]{12}\b", r"\1 0123456789ab", said)
         return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", said)
@@ -168,6 +182,9 @@ def _doctor(operator: _Operator) -> Iterator[tuple[str, str]]:
         "nothing is set",
         operator.type("doctor", COUNTERSIGN_AUDIT_KEY=None, SLACK_BOT_TOKEN=None, SLACK_APP_TOKEN=None),
     )
+    bad = {"COUNTERSIGN_RETENTION": "90", "COUNTERSIGN_LISTEN": "3000", "SLACK_BOT_TOKN": "xoxb-1"}
+    yield "several settings are wrong", operator.type("doctor --store nowhere", **bad)
+    yield "--json", operator.type("doctor --json")
     yield "a wrong bot token", operator.type("doctor", SLACK_BOT_TOKEN="xoxb-wrong")
     yield "a wrong app token", operator.type("doctor", SLACK_APP_TOKEN="xapp-1-wrong")
     yield "no store", operator.type("doctor --store sqlite:////nowhere/countersign.db")
@@ -187,6 +204,21 @@ def _doctor(operator: _Operator) -> Iterator[tuple[str, str]]:
     operator.slack.backend.app = replace(app, scopes=frozenset({"chat:write", "files:read"}))
     yield "other scopes", operator.type("doctor")
     operator.slack.backend.app = app
+
+
+def _init(operator: _Operator) -> Iterator[tuple[str, str]]:
+    missing: dict[str, str | None] = {"SLACK_BOT_TOKEN": None, "SLACK_APP_TOKEN": None}
+    tokens: dict[str, str | None] = {
+        "COUNTERSIGN_STORE": None, "COUNTERSIGN_POLICY": None, "COUNTERSIGN_AUDIT_KEY": None,
+        "COUNTERSIGN_MFA_SECRETS": None, "COUNTERSIGN_AUDIT_KEY_FILE": None,
+    }  # fmt: skip
+    folder = operator.folder / "fresh"
+    folder.mkdir(exist_ok=True)
+    init = f"init --folder {folder} --me U0ANN"
+    yield "nobody can be asked", operator.type(init, **tokens, **missing)
+    yield "an unknown channel", operator.type(f"{init} --channel #nowhere", **tokens)
+    yield "all is given", operator.type(f"{init} --approver @sre", **tokens)
+    yield "again", operator.type(init, **tokens)
 
 
 def _sweep(operator: _Operator) -> Iterator[tuple[str, str]]:
@@ -239,6 +271,14 @@ def _policy(operator: _Operator) -> Iterator[tuple[str, str]]:
     ):
         said = operator.type(f"policy explain {question}")
         yield f"explain {question}", _at_one_time(said)
+    shutil.copy(_ROOT / "policy.example.cases.yml", operator.folder / "cases.yml")
+    cases, example = f"{operator.folder}/cases.yml", f"{operator.folder}/example.yml"
+    yield "test, as expected", operator.type(f"policy test {cases} --policy {example}")
+    yield "test, of another policy", operator.type(f"policy test {cases}")
+    yield "diff, the same", operator.type(f"policy diff {example} {example}")
+    yield "diff, another", operator.type(f"policy diff {operator.folder}/policy.yml {example}")
+    yield "replay", _at_one_time(operator.type(f"policy replay --since 2026-01-01 --policy {example}"))
+    yield "replay, no time", operator.type("policy replay --since yesterday")
     yield "history", re.sub(r"  [0-9a-f]{12}  ", "  0123456789ab  ", _at_one_time(operator.type("policy history")))
     yield "show, no such version", operator.type("policy show 0123456789ab")
 

@@ -14,6 +14,7 @@ from bot.api.callers import NO_TOKEN, too_large
 from bot.api.refusals import ApiRefusal, broken, busy, rate_limited, to_problem, unauthorized
 from bot.notifications.slack_failed import SharedChannel, SlackFailed
 from bot.observability.metrics import TurnedAway
+from bot.settings import InvalidSettings
 from bot.slack.coalescing_cache import TooManyLookups
 from bot.slack.errors import ERRORS
 from bot.slack.installation import SlackUnreachable
@@ -207,6 +208,7 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "Slack unreachable": SlackUnreachable("TimeoutError"),
     "too many lookups": TooManyLookups(),
     **{f"not taken: {each.name.lower()}": NotTaken(each) for each in TurnedAway},
+    "settings": InvalidSettings([InvalidInput(name, "it is not set", "Set it.") for name in ("A_NAME", "ANOTHER")]),
     **TERMINAL_SAMPLES,
 }
 

@@ -11,17 +11,19 @@ from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.home import cut_home
 from bot.interactions.list_pages import HomeList
 from bot.interactions.request_queries import RequestQueries
+from bot.slack.membership import GUEST
 from bot.views.break_glass import notices as break_glass_notices
 from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page
 from bot.views.directory_notices import user_group_changed
-from bot.views.home import HomeOutcome, HomePage, HomeRow, HomeSection, home_notice, home_tab
+from bot.views.home import HomeOutcome, HomePage, HomeRow, HomeSection, home_notice, home_tab, not_let_in
 from bot.views.home_state import HomeFilter, HomeState, SectionKey
 from bot.views.mentions import mention_all, mention_deciders
 from bot.views.mfa_notices import mfa_changed, your_mfa_changed
 from bot.views.policy_notices import policy_in_force, policy_refused
 from bot.views.preferences import notify_form, notify_saved
 from bot.views.replies import notice, reply
+from bot.views.report.monthly import monthly_summary
 from bot.views.request import notices as request_notices
 from bot.views.request.card import request_card
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
@@ -144,6 +146,9 @@ def _security_posts() -> Iterator[tuple[str, Message]]:
     for title, event, details in _POLICY_VERSIONS:
         notice = policy_in_force if event is AuditAction.POLICY_IN_FORCE else policy_refused
         yield f"policy: {title}", notice(records.an_entry(event, OPERATOR, "POLICY", details=details))
+    for title, said in _SUMMARIES.items():
+        entry = records.an_entry(AuditAction.MONTHLY_SUMMARY, CLOCK, "SUMMARIES", details=said)
+        yield f"monthly summary: {title}", monthly_summary(entry, "F00000001" if "series" in said else None)
     for name in ("REQUEST#00000000000000a1", f"LEDGER#CODES#{INVOKER}"):
         problem: dict[str, JsonValue] = {"problem": "its seal doesn't match its content"}
         entry = records.an_entry(AuditAction.SEAL_BROKEN, CLOCK, f"REFUSALS#{EVENT}", details=problem)
@@ -154,6 +159,14 @@ def _security_posts() -> Iterator[tuple[str, Message]]:
         yield f"MFA: {event.value}, to the person", your_mfa_changed(entry)
 
 
+_SUMMARIES: Final[dict[str, dict[str, JsonValue]]] = {
+    "a quiet month": {"month": "2026-01", "timezone": "UTC", "requests": 1, "outcomes": {"approved": 1}},
+    "with a picture, and something to do": {
+        "month": "2026-02", "timezone": "Europe/Berlin", "requests": 1204, "events": 1, "median_seconds": 504,
+        "outcomes": {"approved": 900, "approved by a rule": 200, "denied": 54, "expired": 50}, "refusals": 17,
+        "access_open": 3, "reviews_overdue": 1, "unusable": 2, "weeks": ["2 Feb"], "series": {"approved": [900]},
+    },
+}  # fmt: skip
 _GROUP_CHANGES: Final[dict[str, dict[str, JsonValue]]] = {
     "one removed": {"removed": ["U0BEN"], "removed_count": 1, "updated_by": "U0ANN"},
     "many added, one removed": {
@@ -253,7 +266,7 @@ def _home(stores: Stores) -> Iterator[Text]:
     yield Text(
         surface, "for somebody who can request nothing", write_view(home_tab(HomePage(()), NOW, may_request=False))
     )
-    yield Text(surface, "for somebody who is not let in", write_view(home_notice(reply("You can't use this."))))
+    yield Text(surface, "for somebody who is not let in", write_view(home_notice(not_let_in([GUEST]))))
     for muted in (frozenset[DmKind](), frozenset({DmKind.REMINDERS})):
         yield Text("Slack: direct messages", f"form, {len(muted)} muted", write_view(notify_form(muted)))
         saved = notify_saved(muted)

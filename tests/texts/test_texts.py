@@ -31,6 +31,7 @@ from tests.texts.errors import ROOTS, SAMPLES, errors
 from tests.texts.policy import policy_mistakes
 from tests.texts.settings import setting_errors
 from tests.texts.slack_access import slack_access
+from tests.texts.slack_asking import slack_asking
 from tests.texts.slack_devices import slack_devices
 from tests.texts.slack_forms import slack_forms
 from tests.texts.slack_messages import slack_messages
@@ -73,6 +74,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, moto_url: str) -> Page:
             texts = [
                 *slack_messages(stores),
                 *slack_access(),
+                *slack_asking(),
                 *slack_devices(),
                 *slack_forms(),
                 *slack_replies(),

@@ -21,7 +21,7 @@ from bot.views.block_kit import (
     mrkdwn,
     user_text,
 )
-from bot.views.request.card import CANCEL
+from bot.views.request.card import CANCEL, cancel_button_for
 from core.request import Request, RequestStatus
 
 CONFIRM: Final = "request:confirm"
@@ -55,9 +55,10 @@ def confirm_buttons(request: Request) -> Block:
 
 def confirmed(request: Request) -> Message:
     """To the person who confirmed it."""
-    return _line(
+    return _with_cancel(
         f"You confirmed the request for {code(request.profile)} that {mention(request.asked_by or '')} made for you. "
-        f"{_needs(request)} You'll be notified of the outcome."
+        f"{_needs(request)} You'll be notified of the outcome.",
+        request,
     )
 
 
@@ -77,10 +78,11 @@ def confirmed_to_asker(request: Request, *where: Block) -> Message:
 
 def submitted_for(request: Request) -> Message:
     """To the person who asked, right away."""
-    return _line(
+    return _with_cancel(
         f"You requested {code(request.profile)} for {length(request.duration)} for {mention(request.requester)}. They "
         f"have to confirm it by {moment(request.expires_at)}; then it can be approved. You'll be notified of the "
-        "outcome."
+        "outcome.",
+        request,
     )
 
 
@@ -115,6 +117,11 @@ def _needs(request: Request) -> str:
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
+
+
+def _with_cancel(text: str, request: Request) -> Message:
+    cancel = actions(f"submitted:{request.id}", cancel_button_for(request.id))
+    return Message(text=text, blocks=(mrkdwn(text), cancel))
 
 
 def _line(text: str) -> Message:

@@ -10,7 +10,7 @@ from typing import Final
 
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.acting import request_blocks
-from bot.views.block_kit import Block, Message, actions, button, code, label, mention, mrkdwn, plain, user_text
+from bot.views.block_kit import Block, Message, actions, button, code, context, label, mention, mrkdwn, plain, user_text
 from bot.views.inputs import field, text_box, typed
 from core.errors import InvalidInput
 from core.question import ANSWER_LENGTH, MAX_QUESTIONS, QUESTION_LENGTH, Question
@@ -23,8 +23,10 @@ ASK_CALLBACK: Final = "request:ask_form"
 ANSWER_CALLBACK: Final = "request:answer_form"
 QUESTION_FIELD: Final = "question"
 ANSWER_FIELD: Final = "answer"
-_MAX_SHOWN: Final = 200
-"""Characters of a question or an answer on a card: ten of each, at their longest, stay below what Slack takes."""
+_MAX_SHOWN: Final = 150
+"""Characters of a question or an answer on a card. The thread has each one whole."""
+_MAX_LATEST: Final = 3
+"""So many questions on a card, the latest ones: with ten votes, it stays below what Slack takes."""
 
 
 def ask_form(request: Request) -> Block:
@@ -104,16 +106,21 @@ def answer_sent(request: Request, number: int) -> Message:
 
 
 def questions_so_far(request: Request) -> list[Block]:
-    """What was asked and answered, shortened, with whose words each are; nothing when nobody asked."""
-    blocks: list[Block] = []
-    for each in request.questions:
-        said = f"{mention(each.asker)} asked:"
-        elements: list[Block] = [{"type": "mrkdwn", "text": said, "verbatim": True}, _short(each.text)]
+    """What was asked and answered last, shortened, with whose words each are; nothing when nobody asked."""
+    latest, blocks = request.questions[-_MAX_LATEST:], list[Block]()
+    if earlier := len(request.questions) - len(latest):
+        blocks.append(context(f"{earlier} earlier {'question is' if earlier == 1 else 'questions are'} in the thread."))
+    for each in latest:
+        elements = [*_said(f"{mention(each.asker)} asked:"), plain(each.text, _MAX_SHOWN)]
         if each.answer is not None and each.answered_by is not None:
-            answered = f"{mention(each.answered_by)} answered:"
-            elements += [{"type": "mrkdwn", "text": answered, "verbatim": True}, _short(each.answer)]
+            elements += [*_said(f"{mention(each.answered_by)} answered:"), plain(each.answer, _MAX_SHOWN)]
         blocks.append({"type": "context", "elements": elements})
     return blocks
+
+
+def _said(whose: str) -> list[Block]:
+    elements: list[Block] = context(whose)["elements"]
+    return elements
 
 
 def _answer_button(request: Request, question: Question) -> list[Block]:
@@ -130,10 +137,6 @@ def _words(line: str, words: str, *more: Block) -> Message:
 
 def _line(text: str) -> Message:
     return Message(text=text, blocks=(mrkdwn(text),))
-
-
-def _short(text: str) -> Block:
-    return plain(text, _MAX_SHOWN)
 
 
 def _modal(callback: str, metadata: str, title: str, submit: str, blocks: list[Block]) -> Block:

@@ -18,15 +18,15 @@ from bot.views.report.cells import Cells
 from bot.views.report.statement import describe_facts, describe_integrity, describe_scope
 from bot.views.report.style import write_style
 from core.report.chart import Chart
-from core.report.report import Report
-from core.report.tables import CellKind, Table
+from core.report.report import AccessReport
+from core.report.tables import CellKind, ReportTable
 
 MAX_ROWS: Final = 2_000
 """How many rows of a table the page shows by default: browsers and printers get slow with more."""
 TITLE: Final = "Access report"
 
 
-def write_page(report: Report, max_rows: int = MAX_ROWS) -> Iterator[str]:
+def write_page(report: AccessReport, max_rows: int = MAX_ROWS) -> Iterator[str]:
     """The page, in pieces."""
     cells, style = Cells(report.period.zone, report.names.known), write_style()
     period = (
@@ -52,7 +52,7 @@ def write_page(report: Report, max_rows: int = MAX_ROWS) -> Iterator[str]:
     yield "</main>\n</body>\n</html>\n"
 
 
-def _head(report: Report) -> Iterator[str]:
+def _head(report: AccessReport) -> Iterator[str]:
     yield f"<header>\n<h1>{TITLE}</h1>\n"
     yield from (f"<p>{_marked(line)}</p>\n" for line in describe_scope(report))
     yield '</header>\n<nav aria-label="Contents"><ul>\n<li><a href="#integrity">Integrity</a></li>\n'
@@ -61,7 +61,7 @@ def _head(report: Report) -> Iterator[str]:
     yield "</ul></nav>\n"
 
 
-def _summary(report: Report) -> Iterator[str]:
+def _summary(report: AccessReport) -> Iterator[str]:
     yield '<dl class="facts">\n'
     for name, value, more in describe_facts(report):
         small = f"<small>{escape(more)}</small>" if more else ""
@@ -74,7 +74,7 @@ def _summary(report: Report) -> Iterator[str]:
     yield "</ul>\n</section>\n"
 
 
-def _charts(report: Report) -> Iterator[str]:
+def _charts(report: AccessReport) -> Iterator[str]:
     yield '<section aria-labelledby="figures">\n<h2 id="figures">Figures</h2>\n<div class="charts">\n'
     for chart in report.charts():
         yield f'<figure aria-labelledby="{escape(chart.key)}-title">\n'
@@ -116,7 +116,7 @@ def _numbers(chart: Chart) -> Iterator[str]:
     yield "</tbody></table></div>\n"
 
 
-def _table(table: Table, cells: Cells, max_rows: int) -> Iterator[str]:
+def _table(table: ReportTable, cells: Cells, max_rows: int) -> Iterator[str]:
     name, title = escape(table.name), escape(table.title)
     yield f'<section aria-labelledby="{name}">\n<h2 id="{name}">{title} ({table.count:,})</h2>\n'
     yield f'<p class="quiet">{_marked(table.about)}</p>\n'

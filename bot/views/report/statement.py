@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.duration import format_duration
-from core.report.report import Integrity, Report, Verification
+from core.report.report import AccessReport, Integrity, Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Statement:
     lines: tuple[str, ...]
 
 
-def describe_scope(report: Report) -> Iterator[str]:
+def describe_scope(report: AccessReport) -> Iterator[str]:
     """What the report covers."""
     period, zone = report.period, report.period.zone
     moments = [f"{period.local(each):%Y-%m-%d %H:%M}" for each in (period.since, period.until, report.made_at)]
@@ -39,7 +39,7 @@ def describe_scope(report: Report) -> Iterator[str]:
         yield f"Reviews: {report.review_problem}"
 
 
-def describe_facts(report: Report) -> Iterator[tuple[str, str, str]]:
+def describe_facts(report: AccessReport) -> Iterator[tuple[str, str, str]]:
     """The main numbers: a name, a value, and a remark."""
     requests, events, access = report.requests, report.events, report.access
     people = requests.outcome_total("approved")
@@ -60,7 +60,7 @@ def describe_facts(report: Report) -> Iterator[tuple[str, str, str]]:
     )
 
 
-def describe_integrity(report: Report) -> Statement:
+def describe_integrity(report: AccessReport) -> Statement:
     """What is known about whether the trail is as it was written."""
     integrity, reading = report.integrity, report.reading
     lines = [*_describe_verification(integrity.verification), *_describe_checkpoint(report)]
@@ -82,7 +82,7 @@ def describe_integrity(report: Report) -> Statement:
     return _judge(report, tuple(lines))
 
 
-def _judge(report: Report, lines: tuple[str, ...]) -> Statement:
+def _judge(report: AccessReport, lines: tuple[str, ...]) -> Statement:
     found = report.integrity.verification
     if report.reading.unusable or (found is not None and found.findings):
         return Statement("the audit trail has been changed, or is damaged", "bad", lines)
@@ -111,7 +111,7 @@ def _describe_verification(found: Verification | None) -> Iterator[str]:
         yield "All of them: `countersign audit verify`."
 
 
-def _describe_checkpoint(report: Report) -> Iterator[str]:
+def _describe_checkpoint(report: AccessReport) -> Iterator[str]:
     integrity: Integrity = report.integrity
     if integrity.checkpoint is None:
         yield "There is no checkpoint yet, so a chain that was removed as a whole would not show."

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final
 
-from core.report.chart import Chart, Layout
+from core.report.chart import Chart, ChartLayout
 
 _WIDTH: Final = 720
 _HEIGHT: Final = 240
@@ -30,20 +30,20 @@ _STEPS: Final = (1, 2, 5)
 
 def draw(chart: Chart) -> Iterator[str]:
     """The chart as an <svg> element, in pieces."""
-    height = _HEIGHT if chart.layout is Layout.COLUMNS else _TOP + len(chart.categories) * (_BAR + _BAR_GAP)
+    height = _HEIGHT if chart.layout is ChartLayout.COLUMNS else _TOP + len(chart.categories) * (_BAR + _BAR_GAP)
     key = escape(chart.key)
     yield (
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="{key}-name {key}-said">'
         f'<title id="{key}-name">{escape(chart.title)}</title><desc id="{key}-said">{escape(chart.describe())}</desc>'
     )
-    yield from _columns(chart) if chart.layout is Layout.COLUMNS else _bars(chart)
+    yield from _columns(chart) if chart.layout is ChartLayout.COLUMNS else _bars(chart)
     yield "</svg>"
 
 
 def _columns(chart: Chart) -> Iterator[str]:
-    bottom, highest = _HEIGHT - _BOTTOM, _round_up(chart.highest)
+    bottom, highest = _HEIGHT - _BOTTOM, round_up(chart.highest)
     scale = (bottom - _TOP) / highest
-    for value in _ticks(highest):
+    for value in ticks(highest):
         y = bottom - value * scale
         yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield f'<text class="axis" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:,}</text>'
@@ -91,7 +91,7 @@ def _number(x: float, y: float, value: int) -> str:
     return f'<text class="inside" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{value:,}</text>'
 
 
-def _round_up(highest: int) -> int:
+def round_up(highest: int) -> int:
     """The end of the axis: a round number that isn't lower."""
     if highest <= _STEPS[-1]:
         return max(highest, 1)
@@ -102,6 +102,7 @@ def _round_up(highest: int) -> int:
     return power * 10
 
 
-def _ticks(highest: int) -> Iterator[int]:
+def ticks(highest: int) -> Iterator[int]:
+    """The numbers on the axis."""
     count = next((each for each in (5, 4, 3) if highest % each == 0), 1) if highest > _STEPS[-1] else highest
     yield from (highest * each // count for each in range(1, count + 1))

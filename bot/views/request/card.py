@@ -55,7 +55,7 @@ def request_card(
     `access` is what the decision gave, `way_in` how to use it; None for a decision without access.
     """
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
-    blocks = request_blocks(request, is_open=status is RequestStatus.PENDING, mark=_mark(status))
+    blocks = request_blocks(request, is_open=status is RequestStatus.PENDING, mark=_mark(request, status))
     blocks += [*_votes(request, status), *questions_so_far(request)]
     if status is RequestStatus.PENDING:
         is_unconfirmed = request.awaits_confirmation
@@ -79,6 +79,8 @@ def summary(request: Request, status: RequestStatus, access: AccessSummary | Non
     """One sentence for notifications and screen readers, without any text that a person typed."""
     what = f"{request.profile} for {length(request.duration)}"
     who = f"{acting(request.requester, request.service)}{',' if request.service is not None else ''}"
+    if request.asked_by is not None:
+        who, what = mention(request.asked_by), f"{what} on behalf of {mention(request.requester)}"
     requested = f"{who} requested {what}"
     state = f", {state_words(access)}" if access is not None else ""
     return {
@@ -86,11 +88,13 @@ def summary(request: Request, status: RequestStatus, access: AccessSummary | Non
         RequestStatus.APPROVED: f"{requested}: approved by {mention(request.approver or '')}{state}.",
         RequestStatus.DENIED: f"{requested}: denied by {mention(request.approver or '')}.",
         RequestStatus.EXPIRED: f"{requested}: expired without a decision.",
-        RequestStatus.CANCELLED: f"{requested}: cancelled by the requester.",
+        RequestStatus.CANCELLED: f"{requested}: cancelled by {mention(request.ended_by[0] or '')}.",
     }[status]
 
 
-def _mark(status: RequestStatus) -> str:
+def _mark(request: Request, status: RequestStatus) -> str:
+    if status is RequestStatus.PENDING and request.awaits_confirmation:
+        return ":hourglass_flowing_sand: *Waiting for confirmation*"
     return {
         RequestStatus.PENDING: ":hourglass_flowing_sand: *Waiting for approval*",
         RequestStatus.APPROVED: ":white_check_mark: *Approved*",

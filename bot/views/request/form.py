@@ -32,6 +32,7 @@ from core.actor import ProfileName
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.request import DEFAULT_DURATION, JUSTIFICATION_LENGTH, Request
+from core.services.bundle import MAX_PROFILES
 
 CALLBACK: Final = "request:form"
 PROFILE: Final = "request:profile"
@@ -39,8 +40,6 @@ PROFILE: Final = "request:profile"
 ON_BEHALF_OF: Final = "on_behalf_of"
 FIELDS: Final = ("profile", "duration", "justification", ON_BEHALF_OF)
 """The form's blocks; an error of one of these fields is shown under it."""
-MAX_PROFILES: Final = 5
-"""So many profiles in one request."""
 _MAX_IN_CONTEXT: Final = 10
 _MAX_NAMES: Final = 5
 

@@ -25,8 +25,11 @@ const Divider = () => html`<hr class="block divider" />`;
 
 const Markdown = ({ block, surface }) => html`<div class="block text">${mrkdwn(block.text, surface)}</div>`;
 
+// What the app uploaded is on the page's own server.
+const sourceOf = (image) => (image.slack_file ? `/files/${encodeURIComponent(image.slack_file.id)}` : image.image_url);
+
 const Picture = ({ block }) => html`
-  <figure class="block picture"><img src=${block.image_url} alt=${block.alt_text} />
+  <figure class="block picture"><img src=${sourceOf(block)} alt=${block.alt_text} />
     ${block.title && html`<figcaption>${textObject(block.title)}</figcaption>`}</figure>
 `;
 

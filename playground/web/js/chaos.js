@@ -6,9 +6,9 @@ import { usePanel } from "./panel_request.js";
 const SLACK = [
   { value: "none", text: "Normal" },
   { value: "slow", text: "Slow", about: "Slack answers each call after 4 seconds. It gives an app 3 seconds to open a form, so forms don't open. Write the whole line instead, such as /access prod 1h and why." },
-  { value: "rate_limited", text: "Rate limited", about: "Slack answers 429: try again in 5 seconds. Decisions are recorded all the same. Cards and messages follow once Slack takes them." },
-  { value: "failing", text: "Failing", about: "Slack answers 500 and does nothing. Decisions are recorded all the same. Cards and messages follow when Slack is back." },
-  { value: "silent", text: "No answer", about: "Slack takes the calls and never answers. Buttons still work for people whom Countersign knows by now. Cards and messages follow later." },
+  { value: "rate_limited", text: "Rate limited", about: "Slack answers 429: try again in 5 seconds. What people whom Countersign knows by now decide is recorded all the same. Cards and messages follow once Slack takes them." },
+  { value: "failing", text: "Failing", about: "Slack answers 500 and does nothing. What people whom Countersign knows by now decide is recorded all the same. Cards and messages follow when Slack is back." },
+  { value: "silent", text: "No answer", about: "Slack takes the calls and never answers. What people whom Countersign knows by now decide is recorded all the same. Cards and messages follow when Slack is back." },
 ];
 const STORE = [
   { value: "none", text: "Normal" },
@@ -62,12 +62,8 @@ const Bot = ({ chaos, ask, isBusy }) => html`
   <section class="trouble-of">
     <h3 class="account-name">Countersign itself<span class="account-id">${chaos.is_running ? "running" : "killed"}</span></h3>
     <div class="switches">
-      ${chaos.is_running
-        ? html`
-            <button type="button" class="button danger" aria-disabled=${isBusy} onClick=${() => ask({ do: "kill" })}>Kill it now</button>
-            <button type="button" class="button" aria-pressed=${chaos.is_armed} aria-disabled=${isBusy} onClick=${() => ask({ do: "arm", is_armed: !chaos.is_armed })}>Kill it at the next decision</button>
-          `
-        : html`<button type="button" class="button primary ${isBusy ? "is-busy" : ""}" aria-disabled=${isBusy} onClick=${() => ask({ do: "start" })}>Start it again</button>`}
+      <button type="button" class="button ${chaos.is_running ? "danger" : "primary"} ${isBusy ? "is-busy" : ""}" aria-disabled=${isBusy} onClick=${() => ask({ do: chaos.is_running ? "kill" : "start" })}>${chaos.is_running ? "Kill it now" : "Start it again"}</button>
+      ${chaos.is_running && html`<button type="button" class="button" aria-pressed=${chaos.is_armed} aria-disabled=${isBusy} onClick=${() => ask({ do: "arm", is_armed: !chaos.is_armed })}>Kill it at the next decision</button>`}
     </div>
     ${chaos.is_armed && html`<p class="trouble">Now request, approve or deny something. Countersign dies when the decision is stored, and before anybody is answered.</p>`}
     ${!chaos.is_running && html`<p class="trouble">Nothing answers Slack now. What was stored is stored: start it again, and it goes on with the cards and messages that are due. A message that it was sending when it died follows within a minute of the playground's time.</p>`}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +10,12 @@ from click.testing import CliRunner
 
 from bot.cli import countersign
 from core.access.right import Right
+from core.actor import CLOCK
 from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditAction, EntryDraft
 from core.stores import open_stores
+from playground.demo_target import DemoTarget
+from playground.story import MovableClock, Story
 from tests.builders import REQUESTER
 from tests.core.stores.session_bench import SessionBench
 from tests.harness.clock import FrozenClock
@@ -56,3 +61,30 @@ def test_unknown_id_is_one_clear_line(session: Session, what: str) -> None:
 
     assert session.id not in shown.output
     assert shown.exit_code == 2
+
+
+def test_trail_tells_the_story_of_a_decision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, clock = f"sqlite:///{tmp_path}/story.db", MovableClock()
+    monkeypatch.setenv("COUNTERSIGN_STORE", url)
+    monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", KEY)
+    with closing(open_stores(url, keyring=AuditKeyring.from_text(KEY), clock=clock)) as stores:
+        for _ in Story(stores, DemoTarget(tmp_path / "aws.json", clock), clock).play():
+            pass
+        approved = next(each for each in stores.requests.iterate() if each.access_ends_at is not None)
+        (event,) = stores.break_glass.iterate()
+        expired = next(each for each in stores.requests.iterate() if each.access_ends_at is None)
+        stores.requests.delete(expired, EntryDraft.of(expired, AuditAction.RECORD_DELETED, CLOCK))
+
+    told = CliRunner().invoke(countersign, ["audit", "trail", approved.id]).output
+    assert "request_submitted by U0MIRA (for 1h)" in told
+    assert "why: Deploy the fix for INC-12" in told
+    assert f"request_approved by {approved.approver} (until 2026-01-15 10:02:00Z, 1 of 1 approvals)" in told
+    # The decision first, then what it made.
+    assert told.index("request_approved") < told.index("grant_created")
+    told = CliRunner().invoke(countersign, ["audit", "trail", event.id]).output
+    assert "reason code: incident" in told
+    assert "verdict: justified" in told
+    assert f"found: {event.review.notes}" in told if event.review is not None else False
+    told = CliRunner().invoke(countersign, ["audit", "trail", expired.id]).output
+    assert told.startswith(f"{expired.chain}: its record is no longer kept\n")
+    assert "request_expired by clock" in told

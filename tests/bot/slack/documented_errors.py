@@ -57,6 +57,11 @@ _BY_METHOD: Final = {
         channel_not_found invalid_user_combination method_not_supported_for_channel_type not_enough_users
         too_many_users user_disabled user_not_found user_not_visible users_list_not_supplied
     """,
+    "files.completeUploadExternal": "channel_not_found file_not_found invalid_channel posting_to_channel_denied",
+    "files.getUploadURLExternal": """
+        alt_txt_too_large file_upload_size_restricted file_uploads_disabled file_uploads_except_images_disabled
+        missing_argument
+    """,
     "usergroups.list": "invalid_cursor invalid_team missing_argument plan_upgrade_required users_not_found",
     "usergroups.users.list": "no_such_subteam plan_upgrade_required",
     "users.info": "too_many_users user_not_found user_not_visible",

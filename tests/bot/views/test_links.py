@@ -36,7 +36,7 @@ def links_in(text: str, *hosts: str) -> list[str]:
         (f"https://{HOST}/@evil.example", f"https://{HOST}/@evil.example"),
     ],
 )
-def test_link_to_a_trusted_host_is_found_without_what_is_around_it(text: str, link: str) -> None:
+def test_link_to_a_trusted_host_is_found_in_a_sentence(text: str, link: str) -> None:
     assert links_in(text) == [link]
 
 
@@ -90,7 +90,7 @@ def test_nothing_is_a_link_without_hosts() -> None:
     assert linked(message, ("other.example",)) == message
 
 
-def test_linked_text_is_one_block_that_slack_takes_at_the_longest() -> None:
+def test_linked_text_is_valid_at_the_longest_input() -> None:
     text = (f"{LINK} " * 40)[: JUSTIFICATION_LENGTH[1]]
     ours = mrkdwn(f"See {LINK}")
     shown = linked(Message("", (ours, user_text(text, "Why:"))), (HOST,)).blocks

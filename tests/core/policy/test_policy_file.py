@@ -76,7 +76,7 @@ def test_first_load_raises(tmp_path: Path) -> None:
     (problem,) = caught.value.problems
     assert (problem.line, problem.path) == (1, "file")
     assert problem.problem == "it cannot be read: no such file or directory"
-    assert problem.fix.startswith("Create it (start from policy.example.yml)")
+    assert problem.fix.startswith("Create it (start from what `countersign policy example` prints)")
 
 
 def test_directory_is_no_policy_file(tmp_path: Path) -> None:

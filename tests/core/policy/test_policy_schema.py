@@ -15,6 +15,7 @@ from core.policy.editor_schema import policy_schema, write_schema
 from core.policy.profile import AccessEntry, ProfileModel
 from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, Identity, PolicyDocument
 from core.policy.services import DeviceConfig, ServiceConfig
+from core.policy.summary_config import SummaryConfig
 from core.policy.target_config import TARGET_MODELS
 from core.policy.time_window import TimeWindow
 from core.policy.yaml_source import read_values
@@ -27,7 +28,7 @@ VALIDATOR = Draft202012Validator(policy_schema())
 
 PARTS: tuple[type[BaseModel], ...] = (
     PolicyDocument, ProfileModel, AccessEntry, ApprovalRule, AutoApproval, TimeWindow, BreakGlassRule, Identity,
-    DeviceConfig, ServiceConfig,
+    DeviceConfig, ServiceConfig, SummaryConfig,
     *TARGET_MODELS.values(),
 )  # fmt: skip
 RULE = b"""\

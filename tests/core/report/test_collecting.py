@@ -12,10 +12,11 @@ import pytest
 
 from core.audit.checkpoint import read_seal_check
 from core.audit.keyring import AuditKeyring
-from core.report.collecting import Reading, collect
+from core.report.access_rows import ReportedGrant, ReportedRefusal
+from core.report.collecting import TrailReading, collect
 from core.report.figures import EventFigures, RequestFigures
 from core.report.period import Period
-from core.report.rows import EventRow, GrantRow, RefusalRow, RequestRow
+from core.report.rows import ReportedEvent, ReportedRequest
 from core.report.spooled_rows import SpooledRows
 from core.stores import open_stores
 from playground.demo_target import DemoTarget
@@ -47,7 +48,7 @@ def book() -> Iterator[SpooledRows]:
         yield rows
 
 
-def read(path: Path, book: SpooledRows, period: Period) -> Reading:
+def read(path: Path, book: SpooledRows, period: Period) -> TrailReading:
     ring = AuditKeyring.from_text(AUDIT_KEY)
     with closing(open_stores(f"sqlite:///{path}", keyring=ring)) as stores:
         return collect(stores.audit, read_seal_check(stores.audit, ring), period, book, lambda _: None)
@@ -55,7 +56,7 @@ def read(path: Path, book: SpooledRows, period: Period) -> Reading:
 
 def test_rows_say_what_was_decided(story: Path, book: SpooledRows) -> None:
     reading = read(story, book, Period(MORNING - DAY, NOW, UTC))
-    requests, (event,) = list(book.iterate(RequestRow)), list(book.iterate(EventRow))
+    requests, (event,) = list(book.iterate(ReportedRequest)), list(book.iterate(ReportedEvent))
     approved = next(row for row in requests if row.status == "approved")
     assert (approved.person, approved.profile, approved.justification) == (
         "U0MIRA",
@@ -70,32 +71,32 @@ def test_rows_say_what_was_decided(story: Path, book: SpooledRows) -> None:
     assert (event.reason_code, event.verdict) == ("incident", "justified")
     assert event.reviewer == "U0AIKO"
     assert event.notes
-    assert {row.status for row in book.iterate(GrantRow)} == {"ended"}
-    refused = next(row for row in book.iterate(RefusalRow) if row.action == "approve_refused")
+    assert {row.status for row in book.iterate(ReportedGrant)} == {"ended"}
+    refused = next(row for row in book.iterate(ReportedRefusal) if row.action == "approve_refused")
     assert refused.reasons
-    assert (reading.unusable, reading.refusals) == (0, book.count(RefusalRow))
+    assert (reading.unusable, reading.refusals) == (0, book.count(ReportedRefusal))
 
 
 def test_figures_count_each_row_once(story: Path, book: SpooledRows) -> None:
     period = Period(MORNING - DAY, NOW, UTC)
     read(story, book, period)
     requests, events = RequestFigures(period), EventFigures(period, 3 * DAY)
-    for row in book.iterate(RequestRow):
+    for row in book.iterate(ReportedRequest):
         requests.add(row, NOW)
-    for event in book.iterate(EventRow):
+    for event in book.iterate(ReportedEvent):
         events.add(event, NOW)
     assert sum(chart.series[0].total for chart in requests.charts()[1:]) == len(requests.waits) == 1
-    assert sum(series.total for series in requests.charts()[0].series) == requests.total == book.count(RequestRow)
+    assert sum(series.total for series in requests.charts()[0].series) == requests.total == book.count(ReportedRequest)
     assert events.review_total("reviewed in time") == events.total == 1
 
 
 def test_past_of_a_record_is_read_as_well(story: Path, book: SpooledRows) -> None:
     read(story, book, Period(MORNING - DAY, NOW, UTC))
-    (event,) = book.iterate(EventRow)
+    (event,) = book.iterate(ReportedEvent)
     with SpooledRows() as later:
         period = Period(event.reviewed_moment - timedelta(seconds=1), NOW, UTC)
         read(story, later, period)
-        assert list(later.iterate(EventRow)) == [event]
+        assert list(later.iterate(ReportedEvent)) == [event]
         # It was declared earlier, and isn't counted as an event of this period.
         figures = EventFigures(period, 3 * DAY)
         figures.add(event, NOW)
@@ -114,7 +115,7 @@ def test_forged_entry_is_named_and_not_used(story: Path, book: SpooledRows, tmp_
     reading = read(path, book, Period(MORNING - DAY, NOW, UTC))
     assert reading.unusable == 1
     assert "does not say what was sealed" in reading.named[0]
-    assert "U0MALLORY" not in {row.decided_by for row in book.iterate(RequestRow)}
+    assert "U0MALLORY" not in {row.decided_by for row in book.iterate(ReportedRequest)}
 
 
 def test_digest_is_the_same_for_the_same_entries(story: Path, book: SpooledRows) -> None:

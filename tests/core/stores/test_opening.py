@@ -51,8 +51,8 @@ def test_url_names_a_location(url: str, location: SqliteLocation | DynamoLocatio
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("", "not a kind of store"),
-        ("countersign.db", "not a kind of store"),
+        ("", "doesn't begin with a kind of store"),
+        ("countersign.db", "doesn't begin with a kind of store"),
         ("postgres://localhost/countersign", "'postgres' is not a kind of store"),
         ("sqlite://", "names no file"),
         ("sqlite:///", "names no file"),
