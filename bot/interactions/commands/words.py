@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Final
 
 from bot.interactions.commands.tokens import DURATION, meant_duration, split_word, take_duration, take_one_duration
@@ -24,7 +25,7 @@ _AROUND: Final = ".,:;!?()[]\"'`*_"
 _NEAR: Final = 0.75
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProfileNames:
     """The profiles that a word can name; None: not known here, so the first word is one if it could be."""
 
@@ -36,8 +37,16 @@ class ProfileNames:
             return word if is_profile_name(word) else None
         if word in self.known:
             return word
-        folded = [name for name in self.known if name.casefold() == word.casefold()]
+        folded = self._folded.get(word.casefold(), ())
         return folded[0] if len(folded) == 1 else None
+
+    @cached_property
+    def _folded(self) -> dict[str, list[str]]:
+        """The profiles by their name without regard to case: a long line has many words, and a policy many profiles."""
+        found: dict[str, list[str]] = {}
+        for name in self.known or ():
+            found.setdefault(name.casefold(), []).append(name)
+        return found
 
     def find_all(self, joined: str) -> tuple[str, ...]:
         """The profiles in `prod,staging`; none unless each part is one."""

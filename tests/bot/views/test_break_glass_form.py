@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -54,6 +55,26 @@ def test_slack_takes_the_form_at_the_longest_inputs(count: int, *, needs_code: b
     form = break_glass_form(offers, Origin(ChannelId("C" * 32), RequestId("0" * 16)), begun=begun, replaced=a_request())
     check_view(form, "modal")
     assert set(fields_of(form)) <= set(FIELDS)
+
+
+def test_form_follows_the_profile_that_is_chosen() -> None:
+    db = replace(an_offer("db", longest=timedelta(minutes=20), needs_code=True), reason_codes=(ReasonCode.INCIDENT,))
+    begun = BegunBreakGlass("db", ReasonCode.SECURITY, is_redrawn=True)
+    form = fields_of(break_glass_form([an_offer(), db], NOWHERE, begun=begun))
+
+    assert [option["value"] for option in form["duration"]["element"]["options"]] == ["15m", "20m"]
+    assert [option["value"] for option in form["reason"]["element"]["options"]] == ["incident"]
+    assert "optional" not in form["code"]
+    assert "code" not in fields_of(break_glass_form([an_offer(), db], NOWHERE, begun=BegunBreakGlass("prod")))
+
+
+def test_form_with_a_forbidden_profile_says_so_first() -> None:
+    begun = BegunBreakGlass("vault", justification="it is down", unread=("0h",))
+    form = break_glass_form([an_offer(), an_offer("db")], NOWHERE, begun=begun)
+
+    check_view(form, "modal")
+    assert "You can't break the glass for `vault`" in str(form["blocks"][1])
+    assert "Not filled in: `0h`" in str(form["blocks"][2])
 
 
 def test_form_offers_what_some_profile_allows() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from bot.views.block_kit import (
     MAX_SECTION_TEXT,
+    Block,
     escape,
     mention,
     moment,
@@ -18,7 +19,15 @@ from bot.views.block_kit import (
     user_text,
 )
 from bot.views.inputs import MAX_OPTIONS
-from bot.views.request.form import FIELDS, Offer, RequestDraft, read_request_form, request_form
+from bot.views.request.form import (
+    FIELDS,
+    BegunRequest,
+    Offer,
+    RequestDraft,
+    read_begun_form,
+    read_request_form,
+    request_form,
+)
 from core.actor import CLOCK, ProfileName, by_policy
 from core.errors import InvalidInput
 from localslack.block_kit import check_view
@@ -29,6 +38,14 @@ HOUR = timedelta(hours=1)
 
 def an_offer(profile: str = "prod", description: str = "Production", hours: int = 4) -> Offer:
     return Offer(ProfileName(profile), description, hours * HOUR, 2, ("group:sre",))
+
+
+def element_of(form: Block, block_id: str) -> Block:
+    return next(block["element"] for block in form["blocks"] if block.get("block_id") == block_id)
+
+
+def lengths_of(form: Block) -> list[str]:
+    return [option["value"] for option in element_of(form, "duration")["options"]]
 
 
 def answers(profile: str | None, duration: str | None, justification: str | None) -> dict[str, object]:
@@ -51,6 +68,49 @@ def test_durations_beyond_what_any_offer_allows_are_not_offered() -> None:
 
     assert [option["value"] for option in menu["options"]] == ["15m", "30m", "1h", "2h"]
     assert menu["initial_option"]["value"] == "1h"
+
+
+def test_longest_time_of_the_rule_is_offered() -> None:
+    assert lengths_of(request_form([an_offer(hours=3)])) == ["15m", "30m", "1h", "2h", "3h"]
+
+
+def test_durations_hold_for_every_chosen_profile() -> None:
+    offers = [an_offer("prod", hours=4), an_offer("staging", hours=8), an_offer("db", hours=1)]
+
+    assert lengths_of(request_form(offers))[-1] == "8h"
+    assert lengths_of(request_form(offers, BegunRequest(("prod", "staging"))))[-1] == "4h"
+    assert lengths_of(request_form(offers, BegunRequest(("prod", "db"), 4 * HOUR)))[-1] == "1h"
+
+
+def test_menu_that_is_drawn_again_has_another_action() -> None:
+    """Slack keeps what was chosen while block id and action id stay, although it's no longer offered."""
+    offers = [an_offer("prod", hours=4), an_offer("db", hours=1)]
+    first, again = (request_form(offers, BegunRequest(("db",), is_redrawn=redrawn)) for redrawn in (False, True))
+
+    assert element_of(first, "duration")["action_id"] != element_of(again, "duration")["action_id"]
+    assert element_of(first, "profile")["action_id"] == element_of(again, "profile")["action_id"]
+    assert element_of(first, "justification")["action_id"] == element_of(again, "justification")["action_id"]
+
+
+def test_beyond_a_hundred_profiles_slack_searches() -> None:
+    offers = [an_offer(f"team-{number}") for number in range(MAX_OPTIONS + 1)]
+
+    assert element_of(request_form(offers[1:]), "profile")["type"] == "multi_static_select"
+    searched = element_of(request_form(offers, BegunRequest(("team-100",))), "profile")
+    assert (searched["type"], searched["min_query_length"]) == ("multi_external_select", 0)
+    assert [each["value"] for each in searched["initial_options"]] == ["team-100"]
+
+
+def test_slack_takes_the_form_with_everything_typed() -> None:
+    names = tuple(f"{number:03}{'x' * 77}" for number in range(5))
+    typed = BegunRequest(names, 9 * HOUR, "y" * 3000, "U0" + 9 * "A", tuple(100 * "z" for _ in range(10)))
+
+    form = request_form([an_offer(name, 200 * "d") for name in names[1:]], typed)
+
+    check_view(form, "modal")
+    assert f"You can't request `{names[0]}`" in str(form["blocks"][0])
+    assert element_of(form, "justification")["initial_value"] == "y" * 3000
+    assert read_begun_form(form | {"state": {"values": {}}}).unread == typed.unread
 
 
 def test_single_profile_is_chosen_already() -> None:
