@@ -224,7 +224,7 @@ def _duration_field(likely: Sequence[BreakGlassOffer], begun: BegunBreakGlass) -
 
 
 def _justification_box(begun: BegunBreakGlass, replaced: Request | None) -> Block:
-    words = begun.justification or (replaced.justification if replaced is not None else "")
+    words = begun.justification or (replaced.own_words if replaced is not None else "")
     least, most = JUSTIFICATION_LENGTH
     # What is too long is shown whole, for its writer to shorten: cut off, it would be lost.
     bounds = (least, most if len(words) <= most else MAX_TYPED_TEXT)

@@ -155,7 +155,18 @@ def test_state_is_in_the_view_and_in_its_buttons(state: HomeState) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", [None, "", "[]", "{", "7", 3_000 * "[", '{"show": "mine"}', '{"show": 1, "page": 1}', '{"show": "mine", "page": 100}']
+    "written",
+    [
+        None,
+        "",
+        "[]",
+        "{",
+        "7",
+        3_000 * "[",
+        '{"show": "mine"}',
+        '{"show": 1, "page": 1}',
+        '{"show": "mine", "page": 100}',
+    ],
 )
 def test_state_that_cannot_be_read_is_the_overview(written: str | None) -> None:
     assert read_home_state(written) == read_show_button(written) == HomeState()
