@@ -11,7 +11,8 @@ from typing import Any
 ALL_SCOPES = frozenset(
     {
         "chat:write", "chat:write.public", "commands", "files:write", "im:write", "im:read", "im:history",
-        "channels:read", "channels:history", "groups:read", "groups:history", "users:read", "users:read.email", "usergroups:read",
+        "channels:read", "channels:history", "groups:read", "groups:history", "users:read",
+        "users:read.email", "usergroups:read",
     },
 )  # fmt: skip
 """Every scope that a method of the local Slack needs."""

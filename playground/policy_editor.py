@@ -20,7 +20,7 @@ from localslack.records import Json
 from localslack.refusals import NotOnScreen
 from playground.folder import write_privately
 from playground.people import POLICY
-from playground.policy_explaining import Explainer, Question
+from playground.policy_explaining import ExplainedCase, Explainer
 
 _DIGITS: Final = 12
 _MAX_PROBLEMS: Final = 30
@@ -50,7 +50,7 @@ class ExplainPolicy(_PolicyRequest):
 
     do: Literal["explain"]
     text: _Text
-    question: Question
+    question: ExplainedCase
 
 
 class SavePolicy(_PolicyRequest):
@@ -140,7 +140,7 @@ class PolicyEditor:
             problem = f"The policy file can't be read: {error.strerror or error}. Reset it to the one it came with."
             raise NotOnScreen(problem) from error
 
-    def _explain(self, text: str, question: Question) -> Json:
+    def _explain(self, text: str, question: ExplainedCase) -> Json:
         try:
             policy = parse_policy(text.encode())
         except InvalidPolicy as error:

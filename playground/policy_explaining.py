@@ -26,7 +26,7 @@ _GUEST: Final = "is a guest in Slack: Countersign refuses guests before it asks 
 _Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class Question(BaseModel):
+class ExplainedCase(BaseModel):
     """Who, what, for how long. `requester` is whose request an approver would decide on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,7 +46,7 @@ class Explainer:
         self._workspace = workspace
         self._now = now
 
-    def explain(self, policy: Policy, question: Question) -> Json:
+    def explain(self, policy: Policy, question: ExplainedCase) -> Json:
         """The decision with every reason. Raises InvalidInput, NotOnScreen."""
         if self._is_guest(question.person):
             return {"is_allowed": False, "rule": None, "conditions": [{"is_met": False, "text": _GUEST}], "more": []}
@@ -66,7 +66,7 @@ class Explainer:
     def _is_guest(self, person: str) -> bool:
         return person in _PEOPLE and self._workspace.person(person).is_restricted
 
-    def _judge(self, policy: Policy, question: Question) -> Decision:
+    def _judge(self, policy: Policy, question: ExplainedCase) -> Decision:
         person, now = self._find(policy, question.person), self._now()
         length = parse_duration(question.duration)
         if question.what == "break_glass":
@@ -97,7 +97,7 @@ class Explainer:
             memberships={UserGroupId(group): is_in for group, is_in in memberships.items()},
         )
 
-    def _describe_request(self, policy: Policy, decision: RequestDecision, question: Question) -> list[str]:
+    def _describe_request(self, policy: Policy, decision: RequestDecision, question: ExplainedCase) -> list[str]:
         approvers = policy.approvers_for(question.profile, self._find(policy, question.person))
         lines = [
             f"Approvals needed: {decision.required_approvals}, from {', '.join(approvers)}",

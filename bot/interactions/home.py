@@ -22,7 +22,16 @@ from bot.slack.app_surface import HOME_OPENED
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_str
 from bot.views.block_kit import Block, Message
-from bot.views.home import MAX_ROWS, ROWS_PER_PAGE, HomeOutcome, HomePage, HomeSection, home_notice, home_tab
+from bot.views.home import (
+    MAX_ROWS,
+    ROWS_PER_PAGE,
+    HomeOutcome,
+    HomePage,
+    HomeSection,
+    home_notice,
+    home_tab,
+    not_let_in,
+)
 from bot.views.home_state import (
     OVERVIEW,
     SHOW_ACTIONS,
@@ -34,7 +43,7 @@ from bot.views.home_state import (
 )
 from bot.views.replies import explain
 from core.clock import Clock
-from core.errors import CountersignError
+from core.errors import CountersignError, NotAllowed, NotKnown
 
 _UNCOUNTED = frozenset({SectionKey.OWN_EVENTS})
 """Beside what a person can review: it waits for others."""
@@ -97,6 +106,10 @@ class HomeInteractions:
             )
             page = cut_home(tuple(lists), state)
             may_request, may_break = self._requests.may_request(person), self._events.may_declare(person)
+        except NotKnown as error:
+            return home_notice(explain(error, self._clock.now(), user_id), outcome)
+        except NotAllowed as refusal:
+            return home_notice(not_let_in(refusal.reasons), outcome)
         except CountersignError as error:
             return home_notice(explain(error, self._clock.now(), user_id), outcome)
         return home_tab(page, self._clock.now(), may_request=may_request, may_break=may_break, outcome=outcome)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from bot.slack.app_surface import ACCESS
-from bot.views.block_kit import Block, Message, actions, button, code, context, divider, heading, moment
+from bot.views.block_kit import Block, Message, actions, button, code, context, divider, escape, heading, moment, mrkdwn
 from bot.views.home_state import OVERVIEW, SHOW, HomeFilter, HomeState, SectionKey
 
 ASK: Final = "home:ask"
@@ -108,6 +108,13 @@ def home_notice(message: Message, outcome: HomeOutcome | None = None) -> Block:
     """The tab of a person to whom nothing can be shown, with the reason. What they just did is said all the same."""
     told = _told(outcome)
     return {"type": "home", "blocks": [*told, *([divider()] if told else []), *message.blocks]}
+
+
+def not_let_in(reasons: Sequence[str]) -> Message:
+    """For somebody who may not use Countersign, such as a guest: why, and that nothing is missing."""
+    why = "; ".join(reasons)
+    text = f"There's nothing for you here: {escape(why)}. Commands and buttons won't work for you either."
+    return Message(text=text, blocks=(mrkdwn(text),))
 
 
 def count_of(number: int) -> str:

@@ -82,7 +82,7 @@ def test_options_arrive_over_socket_mode_too(slack: LocalSlack, client: WebClien
         ack(options=[option("prod")])
 
     handler = SocketModeHandler(app, slack.app_token, ping_interval=1)
-    handler.connect()
+    handler.connect()  # type: ignore[no-untyped-call]
     slack.wait_until(lambda: slack.socket_mode.connection_count == 1)
 
     assert [each["value"] for each in slack.search(ANN, show(slack, menu()), "pick").options] == ["prod"]
@@ -90,7 +90,7 @@ def test_options_arrive_over_socket_mode_too(slack: LocalSlack, client: WebClien
     handler.client.auto_reconnect_enabled = False
     slack.socket_mode.drop()
     slack.wait_until(lambda: not handler.client.is_connected())
-    handler.close()
+    handler.close()  # type: ignore[no-untyped-call]
     app.listener_runner.listener_executor.shutdown()
 
 

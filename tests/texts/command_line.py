@@ -271,6 +271,14 @@ def _policy(operator: _Operator) -> Iterator[tuple[str, str]]:
     ):
         said = operator.type(f"policy explain {question}")
         yield f"explain {question}", _at_one_time(said)
+    shutil.copy(_ROOT / "policy.example.cases.yml", operator.folder / "cases.yml")
+    cases, example = f"{operator.folder}/cases.yml", f"{operator.folder}/example.yml"
+    yield "test, as expected", operator.type(f"policy test {cases} --policy {example}")
+    yield "test, of another policy", operator.type(f"policy test {cases}")
+    yield "diff, the same", operator.type(f"policy diff {example} {example}")
+    yield "diff, another", operator.type(f"policy diff {operator.folder}/policy.yml {example}")
+    yield "replay", _at_one_time(operator.type(f"policy replay --since 2026-01-01 --policy {example}"))
+    yield "replay, no time", operator.type("policy replay --since yesterday")
     yield "history", re.sub(r"  [0-9a-f]{12}  ", "  0123456789ab  ", _at_one_time(operator.type("policy history")))
     yield "show, no such version", operator.type("policy show 0123456789ab")
 

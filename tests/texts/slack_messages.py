@@ -11,11 +11,12 @@ from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.home import cut_home
 from bot.interactions.list_pages import HomeList
 from bot.interactions.request_queries import RequestQueries
+from bot.slack.membership import GUEST
 from bot.views.break_glass import notices as break_glass_notices
 from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page
 from bot.views.directory_notices import user_group_changed
-from bot.views.home import HomeOutcome, HomePage, HomeRow, HomeSection, home_notice, home_tab
+from bot.views.home import HomeOutcome, HomePage, HomeRow, HomeSection, home_notice, home_tab, not_let_in
 from bot.views.home_state import HomeFilter, HomeState, SectionKey
 from bot.views.links import linked, linked_view, with_link
 from bot.views.mentions import mention_all, mention_deciders
@@ -278,7 +279,7 @@ def _home(stores: Stores) -> Iterator[Text]:
     yield Text(
         surface, "for somebody who can request nothing", write_view(home_tab(HomePage(()), NOW, may_request=False))
     )
-    yield Text(surface, "for somebody who is not let in", write_view(home_notice(reply("You can't use this."))))
+    yield Text(surface, "for somebody who is not let in", write_view(home_notice(not_let_in([GUEST]))))
     for muted in (frozenset[DmKind](), frozenset({DmKind.REMINDERS})):
         yield Text("Slack: direct messages", f"form, {len(muted)} muted", write_view(notify_form(muted)))
         saved = notify_saved(muted)

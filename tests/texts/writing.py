@@ -98,19 +98,8 @@ def _write_element(element: Block) -> str:
         case "button":
             asks = element.get("confirm", {}).get("text", {}).get("text")
             return f"[{element['text']['text']}]" + (f" (asks first: {asks})" if asks else "")
-        case "overflow":
-            return f"[⋯ {' | '.join(each['text']['text'] for each in element['options'])}]"
-        case "radio_buttons":
-            return f"one of: {' | '.join(map(_write_option, element['options']))}"
-        case "checkboxes":
-            chosen = [each["value"] for each in element.get("initial_options", [])]
-            boxes = (
-                f"[{'x' if each['value'] in chosen else ' '}] {_write_option(each)}" for each in element["options"]
-            )
-            return f"any of: {' | '.join(boxes)}"
-        case "static_select" | "multi_static_select":
-            most = f" of up to {element['max_selected_items']}" if "max_selected_items" in element else ""
-            return f"menu{most}: {' | '.join(map(_write_option, element['options']))}"
+        case "overflow" | "radio_buttons" | "checkboxes" | "static_select" | "multi_static_select":
+            return _write_choice(element)
         case "external_select" | "multi_external_select" | "users_select":
             return f"searched menu: {element['placeholder']['text']}"
         case "plain_text_input":
@@ -119,6 +108,23 @@ def _write_element(element: Block) -> str:
             return "; ".join([*typed, *example]) or "text"
         case other:
             raise ValueError(f"a {other} is not written yet")
+
+
+def _write_choice(element: Block) -> str:
+    options = " | ".join(map(_write_option, element["options"]))
+    match element["type"]:
+        case "overflow":
+            return f"[⋯ {options}]"
+        case "radio_buttons":
+            return f"one of: {options}"
+        case "checkboxes":
+            chosen = [each["value"] for each in element.get("initial_options", [])]
+            boxes = (
+                f"[{'x' if each['value'] in chosen else ' '}] {_write_option(each)}" for each in element["options"]
+            )
+            return f"any of: {' | '.join(boxes)}"
+    most = f" of up to {element['max_selected_items']}" if "max_selected_items" in element else ""
+    return f"menu{most}: {options}"
 
 
 def _write_option(option: Block) -> str:

@@ -36,11 +36,12 @@ from bot.interactions.commands.tokens import (
 from bot.interactions.commands.words import ProfileNames, read_words
 from bot.slack.app_surface import ACCESS
 from bot.views.access.list import AccessListKind
-from bot.views.request.form import MAX_PROFILES, BegunRequest, RequestDraft
+from bot.views.request.form import BegunRequest, RequestDraft
 from bot.views.request.list import ListKind
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.request import JUSTIFICATION_LENGTH
+from core.services.bundle import MAX_PROFILES
 from core.text import clean_text
 
 _JUSTIFICATION: Final = "deploy the fix for INC-12"

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from bot.cli import countersign
 from core.actor import ProfileName, UserGroupId, UserId
+from core.policy.case_source import parse_cases
 from core.stores.opening import open_stores
 from core.user_group import UserGroupMembers
 from tests.builders import a_draft, a_request, an_event
@@ -40,6 +41,23 @@ def changed(tmp_path: Path) -> str:
     text = (ROOT / "policy.example.yml").read_text(encoding="utf-8")
     path.write_text(text.replace("required_approvals: 2", "required_approvals: 1"), encoding="utf-8")
     return str(path)
+
+
+def test_documented_commands_run_as_documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = (ROOT / "docs/policy.md").read_text(encoding="utf-8").split("## Policy as code", 1)[1]
+    lines = section.split("```sh\n", 1)[1].split("```", 1)[0].splitlines()
+    monkeypatch.chdir(tmp_path)
+    for line in lines:
+        command, _, target = line.removeprefix("countersign policy ").partition(" > ")
+        result = run(*command.split())
+        assert result.exit_code == 0, line
+        if target:
+            Path(target).write_text(result.output, encoding="utf-8")
+
+
+def test_documented_case_can_be_read() -> None:
+    section = (ROOT / "docs/policy.md").read_text(encoding="utf-8").split("### Cases", 1)[1]
+    assert len(parse_cases(section.split("```yml\n", 1)[1].split("```", 1)[0].encode()).cases.cases) == 2
 
 
 class TestTest:
