@@ -16,6 +16,7 @@ from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
 from bot.notifications.slack_failed import SlackFailed
 from bot.notifications.steps import post_message
+from bot.slack.errors import INVALID_BLOCKS
 from bot.views.report.monthly import chart_of_summary, monthly_summary
 from bot.views.report.png import draw_png
 from core.audit.trail import AuditEntry
@@ -26,8 +27,6 @@ from core.stores.messages import MessageRef
 
 PATIENCE: Final = timedelta(minutes=2)
 RETRY_AFTER: Final = timedelta(seconds=5)
-NOT_READY: Final = "invalid_blocks"
-"""What Slack says of a picture that it hasn't processed yet."""
 _PICTURE: Final = "picture"
 _log = logging.getLogger("countersign.slack")
 
@@ -50,7 +49,8 @@ class SummaryDelivery:
             try:
                 self._post(rules.security_channel, entry, calls, file.channel)
             except SlackFailed as failure:
-                if failure.code != NOT_READY:
+                # It says so of a picture that it hasn't processed yet, too.
+                if failure.code != INVALID_BLOCKS:
                     raise
                 if self._clock.now() < parse_time(file.ts) + PATIENCE:
                     problem = f"{entry.chain}: Slack can't show the picture yet."
