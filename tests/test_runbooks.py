@@ -17,15 +17,17 @@ METRIC = re.compile(r"countersign_\w+")
 
 def _alarms() -> dict[str, str]:
     """The first line of each post in the security channel, by its title."""
-    posts = re.findall(r"^--- (.+)\n(.*)", _section(TEXTS, "Slack: in the security channel", "=\n\n"), re.MULTILINE)
-    posts += re.findall(r"^--- (.+)\n(.*)", _section(TEXTS, "Slack: access, in the security channel", "=\n\n"), re.M)
-    posts += re.findall(r"^--- (.+, to the security channel)\n(.*)", TEXTS, re.MULTILINE)
+    channel = "".join(_section(f"Slack: {which}in the security channel") for which in ("", "access, "))
+    posts = [
+        *re.findall(r"^--- (.+)\n(.*)", channel, re.MULTILINE),
+        *re.findall(r"^--- (.+, to the security channel)\n(.*)", TEXTS, re.MULTILINE),
+    ]
     return {title: text for title, text in posts if not NO_ALARM.search(title)}
 
 
-def _section(page: str, begin: str, end: str) -> str:
-    """What comes after a heading's own line, up to the next heading."""
-    return page.partition(f"\n{begin}\n")[2].partition(end)[2].partition("\n====")[0]
+def _section(heading: str) -> str:
+    """What the page of texts has below a heading, up to the next one."""
+    return TEXTS.partition(f"\n{heading}\n")[2].partition("=\n\n")[2].partition("\n====")[0]
 
 
 def _phrases() -> list[list[str]]:
