@@ -18,7 +18,6 @@ from bot.notifications.slack_failed import SlackFailed
 from bot.notifications.steps import post_message
 from bot.slack.errors import INVALID_BLOCKS
 from bot.views.report.monthly import chart_of_summary, monthly_summary
-from bot.views.report.png import draw_png
 from core.audit.trail import AuditEntry
 from core.clock import Clock, format_time, parse_time
 from core.errors import DeliveryFailed
@@ -70,6 +69,9 @@ class SummaryDelivery:
             return None
         if (known := self._posted.of(place).get(_PICTURE)) is not None:
             return known
+        # It loads Pillow, which nothing else needs.
+        from bot.views.report.png import draw_png  # noqa: PLC0415
+
         name = f"countersign-{entry.details.get('month', 'summary')}.png"
         file_id = calls.upload(name, chart.title, chart.describe(), draw_png(chart))
         if file_id is None:
