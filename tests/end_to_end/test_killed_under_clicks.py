@@ -159,7 +159,7 @@ def click_until_dead(slack: LocalSlack, samples: Samples, todo: Iterator[Request
                 recorded.decided(request.id, RequestStatus.APPROVED)
         else:
             answer = slack.send_forged("interactive", samples.form_of(request))
-            # The form closes when the denial is recorded.
+            # A form closes when what it decides is recorded; otherwise it says that it isn't yet.
             if is_recorded(answer) and '"clear"' in answer.body:
                 recorded.decided(request.id, RequestStatus.DENIED)
         if answer.failure is not None:
@@ -173,7 +173,7 @@ def break_until_dead(slack: LocalSlack, recorded: Recorded) -> None:
         answer = slack.run_command(JON, ACCESS, "/breakglass", f"vault incident 1h {reason}")
         if is_recorded(answer) and "You have `vault`" in answer.body:
             recorded.broke(reason)
-            (event_id,) = re.findall("Event `([0-9a-f]{16})`", answer.body)
+            (event_id,) = re.findall("declared:([0-9a-f]{16})", answer.body)
             answer = slack.run_command(JON, ACCESS, "/breakglass", f"close {event_id} it is over")
             if is_recorded(answer) and "Closed." in answer.body:
                 recorded.closed_again(reason)
