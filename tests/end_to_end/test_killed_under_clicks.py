@@ -132,10 +132,11 @@ def take_samples(slack: LocalSlack, request: Request) -> Samples:
     client = WebClient(slack.bot_token, base_url=slack.api_url)
     client.chat_postMessage(channel=ACCESS, text=card.text, blocks=list(card.blocks))
     shown = slack.messages(ACCESS)[-1]
-    press = slack.press(JON, shown, APPROVE).payload
+    # First the form: it opens only while the request waits for a decision.
     slack.press(AIKO, shown, DENY)
     form = slack.wait_until(lambda: slack.modal(AIKO))
     assert form is not None
+    press = slack.press(JON, shown, APPROVE).payload
     assert form.callback_id == DENY_CALLBACK
     return Samples(press, slack.submit(AIKO, form, {"reason": {"answer": "not during the freeze"}}).payload)
 
