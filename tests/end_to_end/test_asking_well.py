@@ -91,6 +91,14 @@ def test_nobody_requests_for_somebody_without_access_here(harness: Harness) -> N
     assert list(harness.stores.requests.iterate()) == []
 
 
+def test_limits_of_the_other_person_are_named_as_theirs(harness: Harness) -> None:
+    harness.ask(MIRA, "vault", "1h")
+    submit(harness, JON, "vault", on_behalf_of=MIRA)
+    assert f"<@{MIRA}> already has a request open for `vault`" in harness.next_reply(JON)
+    submit(harness, JON, "vault", "staging", on_behalf_of=MIRA)
+    assert "`vault`: This person has a request open for vault" in harness.next_reply(JON)
+
+
 def test_several_profiles_are_cards_of_their_own(harness: Harness) -> None:
     answer = submit(harness, MIRA, "prod", "vault", "staging")
     requests = {str(each.profile): each for each in harness.stores.requests.iterate()}

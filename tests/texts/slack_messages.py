@@ -285,7 +285,8 @@ def _home(stores: Stores) -> Iterator[Text]:
     for muted in (frozenset[DmKind](), frozenset({DmKind.REMINDERS})):
         yield Text("Slack: direct messages", f"form, {len(muted)} muted", write_view(notify_form(muted)))
         chosen = [{"value": kind.value} for kind in DmKind if kind not in muted]
-        assert read_notify_form({"state": {"values": {KINDS: {ANSWER: {"selected_options": chosen}}}}}) == muted
+        state = {"values": {KINDS: {ANSWER: {"selected_options": chosen}}}}
+        assert read_notify_form({**notify_form(()), "state": state})[1] == muted
         saved = notify_saved(muted)
         yield Text("Slack: direct messages", f"saved, {len(muted)} muted", write_view(notice(saved)))
 
