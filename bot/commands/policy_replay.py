@@ -61,7 +61,7 @@ def replay(policy_path: str, store: str | None, since: str, groups: tuple[str, .
 
     User groups are as Slack last described them to the bot, unless --group says who is in one.
     """
-    loaded, _ = load_policy_file(policy_path)
+    loaded, _ = load_policy_file(policy_path, as_json=as_json)
     with plain_errors():
         start, given = read_moment("since", since) or _BEGINNING, dict(map(_read_group, groups))
     with opened(read_settings(store=store)) as stores:

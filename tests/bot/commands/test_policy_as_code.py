@@ -136,6 +136,21 @@ class TestCheck:
         good = json_of("check", EXAMPLE)
         assert (good["is_valid"], good["counts"]["profiles"], good["mistakes"]) == (True, 3, [])
 
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("test", CASES, "--policy", "nowhere.yml"),
+            ("test", "nowhere.yml", "--policy", EXAMPLE),
+            ("diff", EXAMPLE, "nowhere.yml"),
+            ("explain", "--user", "U0ANN", "--profile", "prod", "--policy", "nowhere.yml"),
+            ("replay", "--since", "2026-01-01", "--policy", "nowhere.yml"),
+        ],
+    )
+    def test_mistakes_of_a_file_are_json_as_well(self, arguments: tuple[str, ...]) -> None:
+        found = json_of(*arguments)
+        assert (found["file"], found["is_valid"], found["mistakes"][0]["line"]) == ("nowhere.yml", False, 1)
+        assert run(*arguments, "--json").exit_code == 1
+
     def test_explain_has_json_and_the_same_exit_code(self) -> None:
         arguments = ("explain", "--policy", EXAMPLE, "--user", "U0ANN", "--profile", "prod")
         assert json_of(*arguments)["is_allowed"] is False
