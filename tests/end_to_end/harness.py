@@ -257,7 +257,7 @@ class Harness:
         return True
 
     def cancel(self, user: str, request: Request) -> None:
-        """Press Cancel in one's own list."""
+        """Press Cancel in the person's own list."""
         listed = self.access(user, "mine").message
         assert listed is not None
         self.slack.press(user, listed, CANCEL, value=request.id)

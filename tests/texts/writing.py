@@ -54,27 +54,35 @@ def write_view(view: Block) -> str:
 def write_blocks(blocks: Iterable[Block]) -> Iterator[str]:
     """Each block as a line or more. What a person typed stands behind `>`, small print behind `~`."""
     for block in blocks:
-        match block["type"]:
-            case "header":
-                yield f"# {block['text']['text']}"
-            case "section":
-                yield _write_text(block["text"])
-                if "accessory" in block:
-                    yield _write_element(block["accessory"])
-            case "context":
-                yield f"~ {' '.join(_write_text(each) for each in block['elements'])}"
-            case "rich_text":
-                yield f"> {_write_rich(block)}"
-            case "divider":
-                yield "----"
-            case "actions":
-                yield " ".join(map(_write_element, block["elements"]))
-            case "input":
-                yield from _write_input(block)
-            case "image":
-                yield f"[picture: {block['title']['text']}] {block['alt_text']}"
-            case other:
-                raise ValueError(f"a {other} is not written yet")
+        yield from _write_block(block)
+
+
+def _write_block(block: Block) -> Iterator[str]:
+    match block["type"]:
+        case "header":
+            yield f"# {block['text']['text']}"
+        case "section":
+            yield from _write_section(block)
+        case "context":
+            yield f"~ {' '.join(_write_text(each) for each in block['elements'])}"
+        case "rich_text":
+            yield f"> {_write_rich(block)}"
+        case "divider":
+            yield "----"
+        case "actions":
+            yield " ".join(map(_write_element, block["elements"]))
+        case "input":
+            yield from _write_input(block)
+        case "image":
+            yield f"[picture: {block['title']['text']}] {block['alt_text']}"
+        case other:
+            raise ValueError(f"a {other} is not written yet")
+
+
+def _write_section(block: Block) -> Iterator[str]:
+    yield _write_text(block["text"])
+    if "accessory" in block:
+        yield _write_element(block["accessory"])
 
 
 def _write_input(block: Block) -> Iterator[str]:

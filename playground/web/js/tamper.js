@@ -15,6 +15,8 @@ const keyOf = (record) => `${record.table} ${record.id}`;
 
 export function Tamper({ ws, evidence }) {
   const { ask, problem, isBusy } = usePanel("tamper");
+  // A list that is fetched anew meanwhile must not swallow a press.
+  const refresh = usePanel("tamper");
   const { tampered, problem: elsewhere } = ws.panels.tamper;
   const [records, setRecords] = useState(null);
   const [chosen, setChosen] = useState(null);
@@ -24,7 +26,9 @@ export function Tamper({ ws, evidence }) {
     const answer = await ask(asked);
     if (answer) setRecords(answer.records);
   };
-  useEffect(() => void look({ do: "show" }), [evidence.last, tampered.length]);
+  useEffect(() => {
+    refresh.ask({ do: "show" }).then((answer) => answer && setRecords(answer.records));
+  }, [evidence.last, tampered.length]);
 
   const free = (records ?? []).filter((record) => !tampered.some((each) => keyOf(each) === keyOf(record)));
   const record = free.find((each) => keyOf(each) === chosen) ?? free[0];
