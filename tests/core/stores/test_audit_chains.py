@@ -171,8 +171,8 @@ def test_export_has_since_and_not_until(harness: StoreHarness) -> None:
     harness.clock.set(A_MOMENT + HOUR)
     since, until = A_MOMENT + timedelta(minutes=10), A_MOMENT + timedelta(minutes=30)
 
-    def minutes_of(**window: datetime) -> list[int]:
-        return [(entry.at - A_MOMENT).seconds // 60 for entry in stores.audit.export(**window)]
+    def minutes_of(since: datetime | None = None, until: datetime | None = None) -> list[int]:
+        return [(entry.at - A_MOMENT).seconds // 60 for entry in stores.audit.export(since=since, until=until)]
 
     assert minutes_of() == [0, 10, 20, 30]
     assert minutes_of(since=since) == [10, 20, 30]
