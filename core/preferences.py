@@ -52,11 +52,12 @@ class DmPreferences(Ledger):
         """True unless the person muted this kind."""
         return kind.value not in self.muted
 
-    def choose(self, muted: Iterable[DmKind], at: datetime) -> Self:
-        """The same person's new choice. Kinds that this version doesn't know stay as they were."""
-        known = {each.value for each in DmKind}
-        kept = {each for each in self.muted if each not in known}
-        return self.model_copy(update={"muted": tuple(sorted(kept | {each.value for each in muted})), "chosen_at": at})
+    def choose(self, muted: Iterable[DmKind], at: datetime, offered: Iterable[DmKind] = DmKind) -> Self:
+        """The same person's new choice among the kinds that were `offered`. All other kinds stay as they were."""
+        among = {each.value for each in offered}
+        kept = {each for each in self.muted if each not in among}
+        chosen = {each.value for each in muted} & among
+        return self.model_copy(update={"muted": tuple(sorted(kept | chosen)), "chosen_at": at})
 
     def kept_until(self) -> datetime:
         """Long after anybody still works here."""

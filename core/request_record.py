@@ -101,6 +101,11 @@ class RequestRecord(AccessRecord):
         return self.status is RequestStatus.PENDING and self.is_unconfirmed
 
     @property
+    def own_words(self) -> str:
+        """The justification in the requester's own words; nothing where somebody else asked, and wrote it."""
+        return self.justification if self.asked_by is None else ""
+
+    @property
     def waits_since(self) -> datetime:
         """Since when it waits for approvers: since it was made, or since its requester confirmed it."""
         return self.confirmed_at or self.created_at

@@ -81,7 +81,7 @@ class StoreGate:
             self._changed.notify_all()
 
     def kill(self) -> None:
-        """Whoever calls through this gate from now on, or waits at it, is dead."""
+        """Every call through this gate fails from now on, also one that waits at it: its process is dead."""
         with self._changed:
             self._is_dead = True
             self._changed.notify_all()

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 from ruamel.yaml import YAML
 
+from bot.slack.app_surface import PICTURE_SCOPE
 from bot.slack.manifest import read_manifest
 from bot.wiring.ports import Ports
 from core.audit.keyring import AuditKeyring
@@ -242,4 +243,6 @@ def _load(slack: LocalSlack, path: Path) -> None:
 def load_manifest() -> dict[str, Any]:
     """The app of the playground, as Slack has it."""
     manifest: dict[str, Any] = YAML(typ="safe").load(read_manifest())
+    # Its policy asks for the picture of the monthly summary.
+    manifest["oauth_config"]["scopes"]["bot"].append(PICTURE_SCOPE)
     return manifest

@@ -27,7 +27,7 @@ def test_path_can_be_followed_word_by_word(tmp_path: Path) -> None:
     (tmp_path / "bin" / "pipx").chmod(0o755)
     with new_slack() as slack:
         environment = {
-            # Not that of whoever runs the tests, which may have the command already.
+            # Not the PATH of the tests, which may have the command already.
             "PATH": f"{tmp_path}/bin:/usr/bin:/bin",
             "HOME": str(tmp_path),
             "PYTHON": sys.executable,

@@ -7,6 +7,7 @@ script reads never has it.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from typing import Final, Self
@@ -34,7 +35,9 @@ class ProgressLine:
         """Show this, unless something was shown a moment ago."""
         if self._is_shown and time.monotonic() >= self._next:
             self._next = time.monotonic() + SECONDS_BETWEEN
-            click.echo(f"{_EMPTY}{text}", err=True, nl=False)
+            # A line that wraps could not be taken away again.
+            width = max(shutil.get_terminal_size().columns - 1, 1)
+            click.echo(f"{_EMPTY}{text[:width]}", err=True, nl=False)
 
     def clear(self) -> None:
         """Leave the line empty for what comes next."""

@@ -24,6 +24,7 @@ from bot.commands.terminal import count_of
 from bot.settings import Settings, read_settings
 from bot.views.report.page import MAX_ROWS
 from bot.views.report.statement import describe_integrity
+from core.audit.chain_check import SealCheck
 from core.audit.checkpoint import find_last_checkpoint, read_seal_check
 from core.audit.findings import Tally
 from core.audit.verification import TrailVerification
@@ -33,7 +34,7 @@ from core.invalid_policy import InvalidPolicy
 from core.policy import load_policy
 from core.policy.rules import EventTimes
 from core.report.access_now import find_review_time, read_access
-from core.report.collecting import collect
+from core.report.collecting import TrailReading, collect
 from core.report.period import Period
 from core.report.report import AccessReport, Integrity, Verification, make_report
 from core.report.spooled_rows import SpooledRows
@@ -43,6 +44,7 @@ from core.text import without_password
 _FOUND: Final = 1
 _KEY: Final = "COUNTERSIGN_AUDIT_KEY"
 _MAX_SHOWN: Final = 20
+_LOOKED_AT: Final = 100
 _MAX_ALL_ROWS: Final = 1_000_000
 
 
@@ -83,7 +85,7 @@ def report(
     if not quiet:
         _say(made, out, folder)
     found = made.integrity.verification
-    if made.reading.unusable or (found is not None and found.findings):
+    if made.reading.left_out or (found is not None and found.findings):
         click.get_current_context().exit(_FOUND)
 
 
@@ -97,9 +99,8 @@ def _make(
         progress.show(f"reading: {count_of(count, 'entry')}")
 
     reading = collect(stores.audit, seals, period, book, show)
-    if reading.entries and reading.unusable == reading.entries:
-        # Before anything else is read: a record that looks forged is noted in the trail.
-        raise InvalidInput(_KEY, "it sealed none of these entries", "Set it to the key that the bot uses.")
+    # Before anything else is read: a record that looks forged is noted in the trail.
+    _require_own_key(stores, seals, reading)
     found = _verify(
         TrailVerification(stores, seals, clock.now(), Tally(), showing(stores, progress)), is_wanted=is_verified
     )
@@ -114,6 +115,17 @@ def _make(
         review_within=within,
         review_problem=problem,
     )
+
+
+def _require_own_key(stores: Stores, seals: SealCheck, reading: TrailReading) -> None:
+    """Raises InvalidInput for a key that sealed nothing: of the period, or of the beginning if that is empty."""
+    if reading.entries:
+        is_own = reading.unusable < reading.entries
+    else:
+        first = [*islice(stores.audit.export(on_malformed=lambda _: None), _LOOKED_AT)]
+        is_own = not first or any(seals.find_problem(each) is None for each in first)
+    if not is_own:
+        raise InvalidInput(_KEY, "it sealed none of these entries", "Set it to the key that the bot uses.")
 
 
 def _verify(run: TrailVerification, *, is_wanted: bool) -> Verification | None:

@@ -21,8 +21,17 @@ from core.report.report import AccessReport
 
 def check_places(out: str, folder: str | None) -> None:
     """Raises InvalidInput for a page that has no folder, and for a folder of tables that is something else."""
-    if not Path(out).parent.is_dir() or Path(out).is_dir():
-        problem = "it is a folder" if Path(out).is_dir() else "its folder doesn't exist"
+    page, problem = Path(out), ""
+    if page.is_dir():
+        problem = "it is a folder"
+    elif not page.parent.is_dir():
+        problem = "its folder doesn't exist"
+    elif page.exists() and not page.is_file():
+        # A pipe or a device, such as /dev/stdout: the page would take its place.
+        problem = "it is not a file"
+    elif not os.access(page.parent, os.W_OK | os.X_OK):
+        problem = "its folder can't be written to"
+    if problem:
         raise InvalidInput("out", f"{out} can't be written: {problem}", "Name a file in a folder that exists.")
     if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
         raise InvalidInput("csv", f"{folder} can't be written: it is not a folder", "Name a folder.")
@@ -44,7 +53,8 @@ def write_csv(folder: str, report: AccessReport) -> None:
     for table in report.tables:
         # With the mark at the beginning, Excel reads names with accents as they are.
         with _replacing("csv", place / f"{table.name}.csv", "utf-8-sig") as file:
-            writer = csv.writer(file, lineterminator="\r\n")
+            # Quoted, what people wrote opens no new cell where lists are separated by semicolons.
+            writer = csv.writer(file, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
             writer.writerow([name for column in table.columns for name in csv_columns(column)])
             for row in table.rows(-1):
                 pairs = zip(table.columns, row, strict=True)

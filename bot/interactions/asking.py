@@ -105,10 +105,8 @@ class AskingInteractions:
                 except (InvalidInput, NotAllowed):
                     if not self._queries.may_request(person, earlier.profile):
                         raise
-                    words = earlier.justification if earlier.asked_by is None else ""
-                    return FormToOpen(
-                        self._lists.form(person, BegunRequest((earlier.profile,), earlier.duration, words))
-                    )
+                    begun = BegunRequest((earlier.profile,), earlier.duration, earlier.own_words)
+                    return FormToOpen(self._lists.form(person, begun))
 
         self._responder.respond_to_action(ack, interaction, decide)
 

@@ -14,6 +14,7 @@ from bot.slack.payloads import Payload, get_dict
 from bot.views.block_kit import Block, Message
 from bot.views.home import NOTIFY
 from bot.views.preferences import CALLBACK, KINDS, notify_form, notify_saved, read_notify_form
+from core.preferences import DmKind
 from core.services.preferences import DmChoices
 
 
@@ -44,9 +45,10 @@ class NotifyInteractions:
         interaction, view = read_interaction(body, context), get_dict(body, "view")
 
         def save() -> Message:
-            muted = read_notify_form(view)
-            self._choices.choose(self._directory.actor(interaction.user_id, interaction.team_id), muted)
-            return notify_saved(muted)
+            offered, unwanted = read_notify_form(view)
+            person = self._directory.actor(interaction.user_id, interaction.team_id)
+            chosen = self._choices.choose(person, unwanted, offered)
+            return notify_saved([kind for kind in DmKind if not chosen.wants(kind)])
 
         self._responder.respond_to_view(ack, interaction, save, (KINDS,))
 

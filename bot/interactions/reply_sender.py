@@ -21,15 +21,13 @@ from bot.interactions.interaction import Interaction
 from bot.interactions.lanes import Lanes
 from bot.observability.metrics import Lane
 from bot.slack import client as slack_client
-from bot.slack.errors import UNREACHABLE, ErrorKind, read_error
+from bot.slack.errors import HASH_CONFLICT, UNREACHABLE, ErrorKind, read_error
 from bot.views.block_kit import Block, Message
 from bot.views.links import linked, linked_view
 from bot.views.replies import NO_FORM, OVERLOADED, REPLIES_LEFT_OUT, notice, reply
 from core.errors import CountersignError
 
 TIMEOUT_SECONDS: Final = 10
-HASH_CONFLICT: Final = "hash_conflict"
-"""What Slack answers to a drawing of a view that somebody redrew in the meantime."""
 FORM_TIMEOUT_SECONDS: Final = 5
 """A trigger lives for three seconds: a call that takes longer opens nothing, and keeps others waiting."""
 _DOMAINS: Final = (".slack.com", ".slack-gov.com")

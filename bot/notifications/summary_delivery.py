@@ -16,8 +16,8 @@ from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
 from bot.notifications.slack_failed import SlackFailed
 from bot.notifications.steps import post_message
+from bot.slack.errors import INVALID_BLOCKS
 from bot.views.report.monthly import chart_of_summary, monthly_summary
-from bot.views.report.png import draw_png
 from core.audit.trail import AuditEntry
 from core.clock import Clock, format_time, parse_time
 from core.errors import DeliveryFailed
@@ -26,8 +26,6 @@ from core.stores.messages import MessageRef
 
 PATIENCE: Final = timedelta(minutes=2)
 RETRY_AFTER: Final = timedelta(seconds=5)
-NOT_READY: Final = "invalid_blocks"
-"""What Slack says of a picture that it hasn't processed yet."""
 _PICTURE: Final = "picture"
 _log = logging.getLogger("countersign.slack")
 
@@ -50,7 +48,8 @@ class SummaryDelivery:
             try:
                 self._post(rules.security_channel, entry, calls, file.channel)
             except SlackFailed as failure:
-                if failure.code != NOT_READY:
+                # It says so of a picture that it hasn't processed yet, too.
+                if failure.code != INVALID_BLOCKS:
                     raise
                 if self._clock.now() < parse_time(file.ts) + PATIENCE:
                     problem = f"{entry.chain}: Slack can't show the picture yet."
@@ -70,6 +69,9 @@ class SummaryDelivery:
             return None
         if (known := self._posted.of(place).get(_PICTURE)) is not None:
             return known
+        # It loads Pillow, which nothing else needs.
+        from bot.views.report.png import draw_png  # noqa: PLC0415
+
         name = f"countersign-{entry.details.get('month', 'summary')}.png"
         file_id = calls.upload(name, chart.title, chart.describe(), draw_png(chart))
         if file_id is None:

@@ -1,7 +1,7 @@
 """What is wrong with the settings: every problem of one reading, not only the first.
 
-Invariant: a value that can't be used is named and replaced by its default, so that the others are still judged; whoever
-needs that one setting sees in `bad` that its value isn't what was set.
+Invariant: a value that can't be used is named and replaced by its default, so that the others are still judged. Code
+that needs that one setting sees in `bad` that its value isn't what was set.
 """
 
 from __future__ import annotations

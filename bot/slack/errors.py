@@ -72,6 +72,9 @@ TOKEN_CODES: Final = frozenset(
 """The token itself is wrong or no longer valid."""
 NO_SUCH_PERSON: Final = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 NO_SUCH_GROUP: Final = "no_such_subteam"
+INVALID_BLOCKS: Final = "invalid_blocks"
+HASH_CONFLICT: Final = "hash_conflict"
+"""What Slack answers to a drawing of a view that somebody redrew in the meantime."""
 MESSAGE_GONE: Final = frozenset({"cant_update_message", "edit_window_closed", "message_not_found", "thread_not_found"})
 """This message can never be rewritten; a new one takes its place."""
 CHANNEL_CLOSED: Final = frozenset({"channel_not_found", "is_archived", "is_inactive", "not_in_channel"})
@@ -155,7 +158,8 @@ ERRORS: Final[dict[str, SlackError]] = {
     **_rows("messages_tab_disabled im_disabled", _OPERATOR, _MESSAGES_TAB),
     **_rows(" ".join(MESSAGE_GONE), _TEMPORARY, _GONE),
     **_rows("msg_too_long msg_blocks_too_long no_text markdown_text_conflict cannot_reply_to_message", _FINAL, _BUG),
-    **_rows("invalid_blocks invalid_blocks_format block_mismatch invalid_attachments", _FINAL, _BUG),
+    **_rows(INVALID_BLOCKS, _FINAL, _BUG),
+    **_rows("invalid_blocks_format block_mismatch invalid_attachments", _FINAL, _BUG),
     **_rows("attachment_payload_limit_exceeded too_many_attachments too_many_contact_cards", _FINAL, _BUG),
     **_rows("invalid_metadata_format invalid_metadata_schema metadata_too_large", _FINAL, _BUG),
     **_rows("metadata_must_be_sent_from_app as_user_not_supported cant_broadcast_message", _FINAL, _BUG),
@@ -176,7 +180,7 @@ ERRORS: Final[dict[str, SlackError]] = {
     # Views.
     **_rows("expired_trigger_id exchanged_trigger_id invalid_trigger_id", _PERSON, _AGAIN),
     **_rows("not_found", _PERSON, _CLOSED),
-    **_rows("hash_conflict", _TEMPORARY, _CHANGED),
+    **_rows(HASH_CONFLICT, _TEMPORARY, _CHANGED),
     **_rows("not_enabled", _OPERATOR, _HOME_TAB),
     **_rows("duplicate_external_id view_too_large missing_profile_id not_implemented", _FINAL, _BUG),
 }  # fmt: skip

@@ -84,7 +84,7 @@ def read_home_state(written: str | None) -> HomeState:
     """What `write` wrote; the overview for anything else."""
     try:
         found = json.loads(written or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return HomeState()
     if not isinstance(found, dict):
         return HomeState()

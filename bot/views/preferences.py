@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from bot.slack.app_surface import ACCESS
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, Message, context, label, mrkdwn
 from bot.views.inputs import ANSWER, field
 from bot.views.replies import reply
+from core.errors import InvalidInput
 from core.preferences import DmKind
 
 CALLBACK: Final = "notify:form"
@@ -50,11 +52,25 @@ def notify_form(muted: Collection[DmKind]) -> Block:
     }
 
 
-def read_notify_form(view: Payload) -> frozenset[DmKind]:
-    """The kinds that the person doesn't want: those that the form offered and that they didn't choose."""
+def read_notify_form(view: Payload) -> tuple[frozenset[DmKind], frozenset[DmKind]]:
+    """The kinds that this form offered, and those of them that the person doesn't want.
+
+    Raises InvalidInput for a form that offered none, or that doesn't say what was chosen.
+    """
+    offered = _offered(view)
     chosen = get_dict(view, "state", "values", KINDS, ANSWER).get("selected_options")
-    wanted = {get_str(each, "value") for each in chosen} if isinstance(chosen, list) else set()
-    return frozenset(kind for kind in DM_KINDS if kind.value not in wanted)
+    if not offered or not isinstance(chosen, list):
+        raise InvalidInput("form", "this form doesn't say what was chosen", f"Send `{ACCESS} notify` again.")
+    wanted = {get_str(each, "value") for each in chosen}
+    return offered, frozenset(kind for kind in offered if kind.value not in wanted)
+
+
+def _offered(view: Payload) -> frozenset[DmKind]:
+    blocks = view.get("blocks")
+    boxes = [each for each in blocks if get_str(each, "block_id") == KINDS] if isinstance(blocks, list) else []
+    options = get_dict(boxes[0], "element").get("options") if boxes else None
+    values = {get_str(each, "value") for each in options} if isinstance(options, list) else set()
+    return frozenset(kind for kind in DM_KINDS if kind.value in values)
 
 
 def notify_saved(muted: Collection[DmKind]) -> Message:

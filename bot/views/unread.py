@@ -32,6 +32,6 @@ def read_unread(written: str | None) -> tuple[str, ...]:
     """The words from a view's metadata; none for what isn't ours."""
     try:
         words: Any = json.loads(written or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     return tuple(str(word) for word in words[:MAX_UNREAD]) if isinstance(words, list) else ()

@@ -7,7 +7,7 @@ checkpoint is what it sealed, so a chain that is gone as a whole is found as wel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 from core.access.grant import Grant
 from core.access.session import Session
 from core.audit.chain_check import Head, SealCheck, verify_entries
-from core.audit.checkpoint import find_last_checkpoint, read_seal_check
+from core.audit.checkpoint import read_seal_check
 from core.audit.findings import Finding, FindingKind, Tally
 from core.audit.grant_sources import compare_with_chain, compare_with_grants, compare_with_source, find_related
 from core.audit.holding_check import check_holdings
@@ -27,11 +27,9 @@ from core.audit.records import KINDS, ChainRecords, find_records, read_records, 
 from core.audit.replay import find_beside, find_contradictions
 from core.audit.seen_chains import SeenChains
 from core.audit.session_replay import compare_with_grant
-from core.audit.trail import CHECKPOINTS, REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
-from core.clock import format_time
+from core.audit.trail import REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
 from core.errors import MalformedRecord
 from core.record import Record
-from core.stores.audit import PlacedDigest
 from core.stores.base import Stores
 
 Entries = tuple[AuditEntry, ...] | MalformedRecord
@@ -81,38 +79,6 @@ def verify_chain(stores: Stores, chain: str, keyring: AuditKeyring, now: datetim
     yield from TrailVerification.prepare(stores, keyring, now, Tally()).verify_chain(chain)
 
 
-@dataclass(slots=True)
-class _Counts:
-    """Whether the order of time shows every entry of the chains: what is kept out of it is in no interval.
-
-    It counts what is older than `until`, the end of the last checkpoint.
-    """
-
-    until: datetime | None
-    in_chains: int = 0
-    by_time: int = 0
-    has_unreadable: bool = False
-
-    def add(self, chains: Iterable[Entries]) -> None:
-        for entries in chains:
-            if isinstance(entries, MalformedRecord):
-                self.has_unreadable = True
-            elif self.until is not None:
-                self.in_chains += sum(entry.at < self.until for entry in entries)
-
-    def note(self, digest: PlacedDigest) -> None:
-        self.by_time += self.until is not None and digest.at < format_time(self.until)
-
-    def compare(self) -> Iterator[Finding]:
-        # An entry that can't be read is a finding already, and its time isn't known.
-        if self.until is not None and not self.has_unreadable and self.in_chains != self.by_time:
-            text = (
-                f"the chains have {self.in_chains} entries from before {format_time(self.until)}, and "
-                f"{self.by_time} are listed by time: some were added later and kept out of the list"
-            )
-            yield Finding(CHECKPOINTS, FindingKind.BACKDATED, text)
-
-
 @dataclass(frozen=True, slots=True)
 class TrailVerification:
     """One run of the verification. `tally` counts what was checked."""
@@ -137,18 +103,13 @@ class TrailVerification:
 
     def verify_all(self) -> Iterator[Finding]:
         """Check everything."""
-        # Until the end: what is committed meanwhile is later.
-        _, last = find_last_checkpoint(self.stores.audit, self.seals.keyring)
-        counts = _Counts(last[1].until if last is not None else None)
         seen = SeenChains()
         for batch in in_batches(self.stores.audit.iterate_chains()):
             for chain, _ in batch:
                 seen.add(chain)
-            counts.add(entries for _, entries in batch)
             yield from self.verify_batch(batch)
         yield from self._verify_records(seen)
-        yield from IntervalCheck(self.stores.audit, self.seals, self.tally, on_digest=counts.note).run()
-        yield from counts.compare()
+        yield from IntervalCheck(self.stores.audit, self.seals, self.tally).run()
         for check in STORE_CHECKS:
             yield from check(self.stores, self.seals.keyring, self.now)
 

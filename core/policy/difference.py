@@ -80,7 +80,7 @@ class PolicyDifference:
 
 
 def compare_policies(old: Policy, new: Policy) -> PolicyDifference:
-    """What changes when the new version takes the old one's place."""
+    """What changes when the new version replaces the old one."""
     groups = old.user_groups() | new.user_groups()
     found: dict[tuple[RightChange, ...], list[str]] = {}
     before, after = _rights_of(old), _rights_of(new)

@@ -26,6 +26,8 @@ MAX_NAMED: Final = 20
 """How many entries that can't be used are named."""
 _MAX_EARLIER: Final = 100
 """How many entries from before the period one chain may have: the rest of its past isn't read."""
+_MAX_NOTED: Final = 10_000
+"""How many entries that can't be used are told apart; more may count twice."""
 
 
 class RowBook(Protocol):
@@ -54,12 +56,37 @@ class TrailReading:
 
     entries: int = 0
     unusable: int = 0
+    unreadable: int = 0
     named: list[str] = field(default_factory=list)
     first_at: datetime | None = None
     last_at: datetime | None = None
     digest: str = ""
     policies: list[AuditEntry] = field(default_factory=list)
     refusals: int = 0
+    _noted: set[str] = field(default_factory=set)
+
+    @property
+    def left_out(self) -> int:
+        """How many entries say nothing in the report, because they can't be used."""
+        return self.unusable + self.unreadable
+
+    def note_unusable(self, entry: AuditEntry, problem: str) -> None:
+        """This entry has no genuine seal."""
+        self.unusable += self._is_first(f"audit entry {entry.chain}/{entry.seq}", problem)
+
+    def note_unreadable(self, error: MalformedRecord) -> None:
+        """This entry can't be read at all."""
+        self.unreadable += self._is_first(error.record, f"can't be read: {error.problem:.120}")
+
+    def _is_first(self, place: str, problem: str) -> bool:
+        """False for one that was noted already: a later entry of its chain leads to it again."""
+        if place in self._noted:
+            return False
+        if len(self._noted) < _MAX_NOTED:
+            self._noted.add(place)
+        if len(self.named) < MAX_NAMED:
+            self.named.append(f"{place.removeprefix('audit entry ')}: {problem}")
+        return True
 
 
 def collect(
@@ -67,7 +94,8 @@ def collect(
 ) -> TrailReading:
     """Read the entries of the period into the book. `on_progress` is called with the number of entries so far."""
     reading, pinned = TrailReading(), sha256()
-    for batch in in_batches(audit.export(since=period.since, until=period.until)):
+    entries = audit.export(since=period.since, until=period.until, on_malformed=reading.note_unreadable)
+    for batch in in_batches(entries):
         usable = []
         for entry in batch:
             pinned.update(f"{entry.chain} {entry.seq} {entry.digest}\n".encode())
@@ -92,9 +120,7 @@ def _is_genuine(entry: AuditEntry, seals: SealCheck, reading: TrailReading) -> b
     problem = seals.find_problem(entry)
     if problem is None:
         return True
-    reading.unusable += 1
-    if len(reading.named) < MAX_NAMED:
-        reading.named.append(f"{entry.chain}, entry {entry.seq}: {problem[1]}")
+    reading.note_unusable(entry, problem[1])
     return False
 
 
@@ -112,17 +138,19 @@ def _read_earlier(
     places = [
         (chain, number) for chain, entry in first.items() for number in range(1, min(entry.seq, _MAX_EARLIER + 1))
     ]
-    for entry in _read_places(audit, places):
+    for entry in _read_places(audit, places, reading):
         if _is_genuine(entry, seals, reading):
             _take(entry, book, reading, is_earlier=True)
 
 
-def _read_places(audit: AuditStore, places: Iterable[Place]) -> Iterator[AuditEntry]:
+def _read_places(audit: AuditStore, places: Iterable[Place], reading: TrailReading) -> Iterator[AuditEntry]:
     for batch in in_batches(places):
         found = audit.get_entries(batch)
         for place in batch:
             entry = found.get(place)
-            if entry is not None and not isinstance(entry, MalformedRecord):
+            if isinstance(entry, MalformedRecord):
+                reading.note_unreadable(entry)
+            elif entry is not None:
                 yield entry
 
 

@@ -75,7 +75,7 @@ class MonthlySummary:
         with SpooledRows() as book:
             seals = read_seal_check(stores.audit, stores.audit.keyring)
             reading = collect(stores.audit, seals, period, book, lambda _: rest())
-            if not reading.entries:
+            if not reading.entries and not reading.left_out:
                 return None
             within = find_review_time(self._policy.current())
             report = make_report(
@@ -104,7 +104,7 @@ def _figures(report: AccessReport) -> dict[str, JsonValue]:
         "refusals": report.refusals.total,
         "access_open": len(access.holders),
         "entries": report.reading.entries,
-        "unusable": report.reading.unusable,
+        "unusable": report.reading.left_out,
         **({"checkpoint": f"{checkpoint[0].seq}:{checkpoint[0].digest}"} if checkpoint is not None else {}),
         "weeks": list(chart.categories),
         "series": {each.name: list(each.values) for each in chart.series},

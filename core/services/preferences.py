@@ -32,10 +32,10 @@ class DmChoices:
             return frozenset()
         return frozenset(each for each in DmKind if not chosen.wants(each))
 
-    def choose(self, person: Actor, muted: Iterable[DmKind]) -> DmPreferences:
-        """Replace what this person chose. Raises StoreUnavailable."""
-        kinds, now = tuple(muted), self._clock.now()
-        return self._preferences.put(person.id, lambda before: before.choose(kinds, now))
+    def choose(self, person: Actor, muted: Iterable[DmKind], offered: Iterable[DmKind] = DmKind) -> DmPreferences:
+        """Replace what this person chose among the kinds that were `offered`. Raises StoreUnavailable."""
+        kinds, among, now = tuple(muted), tuple(offered), self._clock.now()
+        return self._preferences.put(person.id, lambda before: before.choose(kinds, now, among))
 
     def wants_dm(self, person: UserId, kind: DmKind | None) -> bool:
         """False only when this person muted this kind. None is what can't be muted, and costs no read."""

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft
 from core.errors import MalformedRecord
+from core.stores.listing import OnMalformed, log_malformed
 
 Place = tuple[str, int]
 """Where an entry stands: its chain and its number."""
@@ -81,8 +82,13 @@ class AuditStore(SystemTrail, Protocol):
         """
         ...
 
-    def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
-        """The entries of all chains with `since <= at < until`, oldest first, streamed."""
+    def export(
+        self, *, since: datetime | None = None, until: datetime | None = None, on_malformed: OnMalformed = log_malformed
+    ) -> Iterator[AuditEntry]:
+        """The entries of all chains with `since <= at < until`, oldest first, streamed.
+
+        Entries that can't be read are left out; `on_malformed` is called with each.
+        """
         ...
 
 

@@ -17,6 +17,8 @@ from core.access.holding import Holding
 from core.access.right import parse_right_key
 from core.access.role_door import DOOR_LEDGER, RoleDoor
 from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditEntry
+from core.clock import format_time
 from core.errors import BrokenSeal, InvalidInput, MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CODES_LEDGER, CodeLedger
@@ -54,6 +56,17 @@ def compare_beside(
     )
     as_read = replace(read.as_read, problems=read.as_read.problems + problems, ttl=ttl)
     return read.model_copy(update={"as_read": as_read})
+
+
+def check_filed(entry: AuditEntry, filed: str | None, keyring: AuditKeyring, digits: int | None = None) -> AuditEntry:
+    """The entry, if it's filed under these digits of its time, by which lists find it.
+
+    One that isn't genuine either is passed on: that is found with it, and says more. Raises MalformedRecord.
+    """
+    at = format_time(entry.at)
+    if filed == at[:digits] or (keyring.knows(entry.key_id) and not keyring.is_genuine(entry)):
+        return entry
+    raise MalformedRecord(f"audit entry {entry.chain}/{entry.seq}", f"it is of {at}, and filed under {filed}")
 
 
 def inspect_ledger(owner: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> Ledger:

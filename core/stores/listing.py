@@ -21,6 +21,8 @@ from core.stores.record_store import Page
 R = TypeVar("R", bound=Record)
 Raw = TypeVar("Raw")
 T = TypeVar("T")
+OnMalformed = Callable[[MalformedRecord], None]
+"""Called with each row that can't be read, and is left out."""
 _log = logging.getLogger("countersign.store")
 
 
@@ -32,13 +34,18 @@ class StoredRow(Generic[Raw]):
     raw: Raw
 
 
-def read_each(raws: Iterable[Raw], read: Callable[[Raw], T]) -> Iterator[T]:
-    """The records that `read` makes of these rows. A malformed one is logged and skipped, and hides no others."""
+def log_malformed(error: MalformedRecord) -> None:
+    """What is done about a row that can't be read, if the caller doesn't say."""
+    _log.warning("skipped: %s", error)
+
+
+def read_each(raws: Iterable[Raw], read: Callable[[Raw], T], on_malformed: OnMalformed = log_malformed) -> Iterator[T]:
+    """The records that `read` makes of these rows. A malformed one is reported and skipped, and hides no others."""
     for raw in raws:
         try:
             found = read(raw)
         except MalformedRecord as error:
-            _log.warning("skipped: %s", error)
+            on_malformed(error)
         else:
             yield found
 

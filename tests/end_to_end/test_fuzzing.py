@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from core.request import Request
+
 Json = dict[str, Any]
 MEMBERS: Final = {MIRA, JON, AIKO, SAM}
 MAY_ASK: Final = {"prod": {MIRA, JON, AIKO}, "vault": MEMBERS, "staging": MEMBERS}
@@ -56,6 +58,28 @@ ODD: Final = st.one_of(
     st.dictionaries(st.sampled_from(["id", "value", "type", "text", "user"]), st.sampled_from(ODD_TEXT), max_size=3),
 )
 
+OTHER_BUTTONS: Final = {
+    "request:confirm": "{id}",
+    "request:again": "{id}",
+    "request:ask": "{id}",
+    "request:answer": "1:{id}",
+    "request:cancel": "{id}",
+    "home:show:mine": "mine:1",
+    "home:notify": "form",
+}
+OTHER_FORMS: Final[list[tuple[str, str, Json]]] = [
+    ("request:ask_form", "{id}", {"question": {"answer": {"value": "Which ticket is this for?"}}}),
+    ("request:answer_form", "1:{id}", {"answer": {"answer": {"value": "INC-12"}}}),
+    ("notify:form", "", {"kinds": {"answer": {"selected_options": [{"value": "decisions"}]}}}),
+    ("request:form", "", {
+        "profile": {"request:profile": {"selected_options": [{"value": "staging"}, {"value": "vault"}]}},
+        "duration": {"answer": {"selected_option": {"value": "1h"}}},
+        "justification": {"answer": {"value": "to fuzz it thoroughly"}},
+        "on_behalf_of": {"answer": {"selected_user": AIKO}},
+    }),
+]  # fmt: skip
+IN_A_LIST: Final = {"type": "message", "is_ephemeral": True, "channel_id": "C0ACCESS1", "message_ts": "1.2"}
+
 
 class Theatre:
     """A harness with one payload of each kind, as the real client sent it."""
@@ -81,6 +105,26 @@ class Theatre:
             ("events_api", slack.send_event({"type": "user_change", "user": {"id": SAM}}).payload),
             ("events_api", slack.send_event({"type": "subteam_updated", "subteam": {"id": "S0ENG"}}).payload),
         ]
+        self.samples += _asked_well(self.samples, request)
+
+
+def _asked_well(samples: list[tuple[str, Json]], request: Request) -> Iterator[tuple[str, Json]]:
+    """The other buttons, menus and forms, in payloads like those that the client sent."""
+    (form,) = [sample for _, sample in samples if sample.get("view", {}).get("callback_id") == "request:form"]
+    (button,) = [sample for _, sample in samples if sample.get("actions", [{}])[0].get("action_id") == APPROVE]
+    for action_id, value in OTHER_BUTTONS.items():
+        pressed = button["actions"][0] | {"action_id": action_id, "value": value.format(id=request.id)}
+        yield "interactive", button | {"user": {"id": JON}, "actions": [pressed]}
+        yield "interactive", button | {"user": {"id": MIRA}, "actions": [pressed], "container": IN_A_LIST}
+    for callback_id, metadata, values in OTHER_FORMS:
+        about = {"callback_id": callback_id, "private_metadata": metadata.format(id=request.id)}
+        yield "interactive", form | {"view": form["view"] | about | {"state": {"values": values}}}
+    menu = {"type": "multi_static_select", "block_id": "profile", "selected_options": [{"value": "vault"}]}
+    for action_id in ("request:profile", "break_glass:profile"):
+        seen = {"user": {"id": SAM}, "view": form["view"], "container": {"type": "view"}, "trigger_id": "1.2.3"}
+        chosen = {"type": "block_actions", "actions": [menu | {"action_id": action_id}]}
+        searched = {"type": "block_suggestion", "action_id": action_id, "block_id": "profile", "value": "pro"}
+        yield from (("interactive", seen | chosen), ("interactive", seen | searched))
 
 
 def _filled_in() -> Json:
@@ -127,7 +171,7 @@ def spoil(payload: Json, path: tuple[str | int, ...], value: object, *, is_gone:
 @st.composite
 def spoilings(draw: st.DrawFn) -> tuple[int, list[tuple[int, object, bool]]]:
     """Which sample, and what is spoiled in it: the places by number, counted round."""
-    number = draw(st.integers(0, 11))
+    number = draw(st.integers(0, 99))
     return number, draw(st.lists(st.tuples(st.integers(0, 10_000), ODD, st.booleans()), min_size=1, max_size=4))
 
 
@@ -156,10 +200,12 @@ def assert_policy_holds(harness: Harness) -> None:
     """Nobody asked or decided whom the policy does not let."""
     for request in harness.stores.requests.iterate():
         assert request.requester in MAY_ASK[request.profile]
-        deciders = {vote.approver for vote in request.approvals}
+        assert request.asked_by is None or request.asked_by in MAY_ASK[request.profile]
+        deciders = {vote.approver for vote in request.approvals} | {each.asker for each in request.questions}
         if request.status in {RequestStatus.APPROVED, RequestStatus.DENIED} and is_person(request.approver or ""):
             deciders.add(request.approver)  # type: ignore[arg-type]
-        assert deciders <= MAY_DECIDE[request.profile] - {request.requester}
+        assert deciders <= MAY_DECIDE[request.profile] - {request.requester, request.asked_by}
+        assert not (deciders and request.is_unconfirmed)
 
 
 NO_PAYLOADS: Final = [
@@ -200,3 +246,9 @@ def test_click_that_names_two_people_changes_nothing(harness: Harness) -> None:
 
     assert harness.slack.send_forged("interactive", payload).status == 400
     assert harness.status(request) is RequestStatus.PENDING
+
+
+def test_payload_as_it_was_sent_is_answered(theatre: Theatre) -> None:
+    answers = [theatre.harness.slack.send_forged(kind, sample) for kind, sample in theatre.samples]  # type: ignore[arg-type]
+
+    assert {answer.status for answer in answers} == {200}

@@ -20,6 +20,7 @@ from bot.views.break_glass.form import (
     read_begun_break_glass,
     read_break_glass_form,
 )
+from bot.views.inputs import fill_in
 from bot.views.replies import explain_in_field, notice, reply
 from bot.views.request import decision_forms
 from bot.views.request.form import BegunRequest, Offer, read_begun_form, read_request_form, request_form
@@ -107,6 +108,7 @@ def _forms() -> dict[str, Any]:
             _EMERGENCIES[:1], Origin(instead_of=REQUEST), replaced=records.pending()
         ),
         "close": follow_up_forms.close_form(records.active()),
+        "close, begun": fill_in(follow_up_forms.close_form(records.active()), "reason", "The replica took over"),
         "review": follow_up_forms.review_form(records.closed()),
         "a notice in the place of a form": notice(reply("Denied.")),
     }

@@ -17,13 +17,14 @@ from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page
 from bot.views.directory_notices import user_group_changed
 from bot.views.home import HomeOutcome, HomePage, HomeRow, HomeSection, home_notice, home_tab, not_let_in
-from bot.views.home_state import HomeFilter, HomeState, SectionKey
+from bot.views.home_state import HomeFilter, HomeState, SectionKey, read_home_state, read_show_button
+from bot.views.inputs import ANSWER
 from bot.views.links import linked, linked_view, with_link
 from bot.views.mentions import mention_all, mention_deciders
 from bot.views.mfa_notices import mfa_changed, your_mfa_changed
 from bot.views.pagination import ListPlace, in_list, read_list_place
 from bot.views.policy_notices import policy_in_force, policy_refused
-from bot.views.preferences import notify_form, notify_saved
+from bot.views.preferences import KINDS, notify_form, notify_saved, read_notify_form
 from bot.views.replies import notice, reply
 from bot.views.report.monthly import monthly_summary
 from bot.views.request import notices as request_notices
@@ -280,8 +281,11 @@ def _home(stores: Stores) -> Iterator[Text]:
         surface, "for somebody who can request nothing", write_view(home_tab(HomePage(()), NOW, may_request=False))
     )
     yield Text(surface, "for somebody who is not let in", write_view(home_notice(not_let_in([GUEST]))))
+    assert read_home_state(HomeState(HomeFilter.MINE, 2).write()) == read_show_button("mine:2")
     for muted in (frozenset[DmKind](), frozenset({DmKind.REMINDERS})):
         yield Text("Slack: direct messages", f"form, {len(muted)} muted", write_view(notify_form(muted)))
+        chosen = [{"value": kind.value} for kind in DmKind if kind not in muted]
+        assert read_notify_form({"state": {"values": {KINDS: {ANSWER: {"selected_options": chosen}}}}}) == muted
         saved = notify_saved(muted)
         yield Text("Slack: direct messages", f"saved, {len(muted)} muted", write_view(notice(saved)))
 

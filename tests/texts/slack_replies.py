@@ -22,7 +22,7 @@ from bot.views.help import ALL_ABILITIES, Abilities, access_help, break_glass_he
 from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import explain
 from bot.views.request import replies as request_replies
-from bot.views.too_long import too_long
+from bot.views.too_long import is_about_duration, too_long
 from core.errors import InvalidInput, LimitReached, NotAllowed, StoreMisconfigured, StoreUnavailable
 from core.open_requests import OPEN_REQUEST
 from core.request import Request
@@ -119,6 +119,7 @@ def _about_lines() -> Iterator[tuple[str, Message]]:
     """Lines that ask for too long, or close without an id, and the help."""
     refusal = NotAllowed("submit", ("9h is longer than the 4h that are allowed",), "prod", ("duration",))
     words = (PROD, "4h", "deploy the fix for INC-12")
+    assert is_about_duration(refusal)
     yield "/access, too long", too_long(refusal, "/access", *words, now=NOW, reader="")
     yield "/breakglass close, several are live", which_to_close((records.active(), records.active()), "")
     yield "/breakglass close, nothing is live", nothing_to_close(None)

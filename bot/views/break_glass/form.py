@@ -224,7 +224,7 @@ def _duration_field(likely: Sequence[BreakGlassOffer], begun: BegunBreakGlass) -
 
 
 def _justification_box(begun: BegunBreakGlass, replaced: Request | None) -> Block:
-    words = begun.justification or (replaced.justification if replaced is not None else "")
+    words = begun.justification or (replaced.own_words if replaced is not None else "")
     least, most = JUSTIFICATION_LENGTH
     # What is too long is shown whole, for its writer to shorten: cut off, it would be lost.
     bounds = (least, most if len(words) <= most else MAX_TYPED_TEXT)
@@ -267,7 +267,7 @@ def _write_origin(origin: Origin, unread: Sequence[str]) -> str:
 def _read_unread(written: str | None) -> tuple[str, ...]:
     try:
         facts: Any = json.loads(written or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     return read_unread(get_str(facts, "unread"))
 
@@ -276,7 +276,7 @@ def _read_origin(written: str | None) -> Origin:
     # Slack returns what we wrote. Anything else is ignored: the declaration matters more than its origin.
     try:
         facts: Any = json.loads(written or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return Origin()
     channel, instead_of = get_str(facts, "channel"), get_str(facts, "instead_of")
     return Origin(

@@ -5,6 +5,7 @@ Invariant: whatever people wrote is escaped on the page, and can't begin a formu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,8 +18,11 @@ from core.clock import parse_time
 from core.duration import format_duration
 from core.report.tables import CellKind, Column, Value
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What makes a spreadsheet read a cell as a formula: https://owasp.org/www-community/attacks/CSV_Injection."""
+_FORMULA: Final = re.compile(
+    r"^(?=[\t\r\n])|(^|[;\t\r\n])(?=(?:[^\S\t\r\n]|[\u200b-\u200f\u2060-\u2064\ufeff])*[=+\-@\uff1d\uff0b\uff0d\uff20])"
+)
+"""Where a spreadsheet would read a formula: at the beginning of a cell, or of what another separator makes one. See
+https://owasp.org/www-community/attacks/CSV_Injection."""
 _NOTHING: Final = "\u2013"
 _DECIDERS: Final[Mapping[str, str]] = {CLOCK: "the clock", OPERATOR: "an operator", SLACK: "Slack"}
 
@@ -85,5 +89,5 @@ def csv_columns(column: Column) -> Iterator[str]:
 
 
 def neutralise(text: str) -> str:
-    """The text with an apostrophe in front if a spreadsheet would read it as a formula."""
-    return f"'{text}" if text.lstrip(" \u00a0").startswith(_FORMULA) or text.startswith(_FORMULA) else text
+    """The text with an apostrophe in front of what a spreadsheet would read as a formula."""
+    return _FORMULA.sub(r"\1'", text)

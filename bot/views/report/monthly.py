@@ -66,8 +66,10 @@ def _needs_somebody(said: Mapping[str, Any]) -> list[Block]:
         found.append(f":warning: {_plural(overdue, 'review is', 'reviews are')} overdue. They are listed by:")
         found.append("`/breakglass reviews`")
     if unusable := _number(said, "unusable"):
-        entries = _plural(unusable, "entry of the audit trail has", "entries of the audit trail have")
-        found.append(f":warning: {entries} no genuine seal, and {'is' if unusable == 1 else 'are'} not counted here.")
+        entries = _plural(unusable, "entry", "entries")
+        found.append(
+            f":warning: {entries} of the audit trail can't be used, and {'is' if unusable == 1 else 'are'} not counted."
+        )
         found.append("`countersign audit verify`")
     return [mrkdwn(each) for each in found]
 

@@ -64,11 +64,11 @@ def describe_integrity(report: AccessReport) -> Statement:
     """What is known about whether the trail is as it was written."""
     integrity, reading = report.integrity, report.reading
     lines = [*_describe_verification(integrity.verification), *_describe_checkpoint(report)]
-    if reading.unusable:
-        lines += [
-            f"Entries without a genuine seal: {reading.unusable:,}. Nothing that they say is in this report:",
-            *reading.named,
-        ]
+    if reading.left_out:
+        found = [f"{reading.unusable:,} without a genuine seal"] if reading.unusable else []
+        found += [f"{reading.unreadable:,} that can't be read"] if reading.unreadable else []
+        lines += [f"Entries that can't be used: {', '.join(found)}. Nothing that they say is in this report:"]
+        lines += [*reading.named, *(["…"] if reading.left_out > len(reading.named) else [])]
     else:
         lines.append(f"The seal of each of the {reading.entries:,} entries that this report read was checked again.")
     if report.access.unreadable:
@@ -84,7 +84,7 @@ def describe_integrity(report: AccessReport) -> Statement:
 
 def _judge(report: AccessReport, lines: tuple[str, ...]) -> Statement:
     found = report.integrity.verification
-    if report.reading.unusable or (found is not None and found.findings):
+    if report.reading.left_out or (found is not None and found.findings):
         return Statement("the audit trail has been changed, or is damaged", "bad", lines)
     if found is None:
         return Statement("not verified as a whole", "warn", lines)

@@ -189,7 +189,7 @@ def _duration_field(offers: Sequence[Offer], begun: BegunRequest) -> Block:
 
 
 def _justification_box(begun: BegunRequest) -> Block:
-    words = begun.justification or (begun.extended.justification if begun.extended is not None else "")
+    words = begun.justification or (begun.extended.own_words if begun.extended is not None else "")
     least, most = JUSTIFICATION_LENGTH
     # What is too long is shown whole, for its writer to shorten: cut off, it would be lost.
     bounds = (least, most if len(words) <= most else MAX_TYPED_TEXT)
@@ -213,7 +213,7 @@ def _introduction(begun: BegunRequest) -> list[Block]:
 
 
 def _whose_words(begun: BegunRequest) -> str:
-    if begun.extended is None or begun.justification:
+    if begun.extended is None or begun.justification or not begun.extended.own_words:
         return ""
     return f"These are the words of your request {begun.extended.id}: change them if they no longer fit. "
 

@@ -21,11 +21,11 @@ from core.errors import ConcurrentModification, MalformedRecord, StoreUnavailabl
 from core.stores.audit import Place, PlacedDigest
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb.connection import DEADLINE_SECONDS, Connection
-from core.stores.dynamodb.entries import HEAD_SEQ, entry_key, place_key, put_entries, read_entry
+from core.stores.dynamodb.entries import HEAD_SEQ, entry_key, place_key, put_entries, read_entry, read_filed_entry
 from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.outbox import put_deliveries
 from core.stores.dynamodb.outcomes import ConditionFailed
-from core.stores.listing import read_each, read_or_explain
+from core.stores.listing import OnMalformed, log_malformed, read_each, read_or_explain
 from core.stores.schema import AUDIT, OUTBOX
 from core.stores.system_chains import ENTRIES_LOOKED_AT, ChainEnd, check_system_chain, seal_next
 
@@ -92,7 +92,7 @@ class DynamoAudit:
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first, read consistently."""
-        return tuple(read_entry(item) for item in self._connection.query_all(**self._of_chain(chain)))
+        return tuple(self._read_filed(item) for item in self._connection.query_all(**self._of_chain(chain)))
 
     def get_refusals_head(self, chain: str) -> tuple[int, str]:
         """The length and the last digest of a chain of refused attempts."""
@@ -138,7 +138,7 @@ class DynamoAudit:
             if chain.startswith(REFUSALS_KIND):
                 seen.add(chain)
             try:
-                yield chain, tuple([read_entry(item) for item in of_chain if item["seq"] != {"N": str(HEAD_SEQ)}])
+                yield chain, tuple([self._read_filed(item) for item in of_chain if item["seq"] != {"N": str(HEAD_SEQ)}])
             except MalformedRecord as error:
                 yield chain, error
         # A head without entries is a chain too: somebody removed them all.
@@ -163,7 +163,7 @@ class DynamoAudit:
         keys: list[Item] = [{"chain": {"S": chain}, "seq": {"N": str(seq)}} for chain, seq in places]
         items = self._connection.get_many(self._table, keys) if keys else ()
         return {
-            (item["chain"]["S"], int(item["seq"]["N"])): read_or_explain(item, read_entry)
+            (item["chain"]["S"], int(item["seq"]["N"])): read_or_explain(item, self._read_filed)
             for item in items
             if item["seq"] != {"N": str(HEAD_SEQ)}
         }
@@ -174,9 +174,14 @@ class DynamoAudit:
             digest = item.get("digest", {}).get("S", "")
             yield PlacedDigest(item["at"]["S"], item["chain"]["S"], int(item["seq"]["N"]), str(digest))
 
-    def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
+    def export(
+        self, *, since: datetime | None = None, until: datetime | None = None, on_malformed: OnMalformed = log_malformed
+    ) -> Iterator[AuditEntry]:
         """The entries of all chains with `since <= at < until`, oldest first, streamed."""
-        return read_each(self._by_time(since, until), read_entry)
+        return read_each(self._by_time(since, until), read_entry, on_malformed)
+
+    def _read_filed(self, item: Item) -> AuditEntry:
+        return read_filed_entry(item, self.keyring)
 
     def _by_time(self, since: datetime | None, until: datetime | None, **projection: str) -> Iterator[Item]:
         # Another instance's clock may be slightly ahead, across the end of a month.

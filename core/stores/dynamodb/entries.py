@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry
 from core.clock import format_time
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
+from core.stores.inspection import check_filed
 
 HEAD_SEQ: Final = 0
 """Before a chain's first entry: where the outbox table holds the head of a chain of refusals, and the places of any
@@ -51,6 +53,11 @@ def read_entry(item: Item) -> AuditEntry:
     """The entry that an item holds. Raises MalformedRecord."""
     plain = from_attributes(item, entry_name(item))
     return AuditEntry.from_item({name: value for name, value in plain.items() if name not in _NOT_PART_OF_AN_ENTRY})
+
+
+def read_filed_entry(item: Item, keyring: AuditKeyring) -> AuditEntry:
+    """The entry that an item holds. Raises MalformedRecord, also when lists by time would leave it out."""
+    return check_filed(read_entry(item), item.get("month", {}).get("S"), keyring, _MONTH)
 
 
 def entry_name(item: Item) -> str:

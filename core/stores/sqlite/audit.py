@@ -19,7 +19,8 @@ from core.clock import format_time
 from core.errors import ConcurrentModification, MalformedRecord
 from core.stores.audit import Place, PlacedDigest
 from core.stores.commit import StoreSettings
-from core.stores.listing import read_each, read_or_explain
+from core.stores.inspection import check_filed
+from core.stores.listing import OnMalformed, log_malformed, read_each, read_or_explain
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.outbox import read_entry
 from core.stores.sqlite.reading import iterate_rows, read_body
@@ -96,9 +97,9 @@ class SqliteAudit:
         """One chain, oldest entry first."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT chain, seq, body FROM audit WHERE chain = ? ORDER BY seq", (chain,)
+                "SELECT chain, seq, at, body FROM audit WHERE chain = ? ORDER BY seq", (chain,)
             ).fetchall()
-        return tuple(read_entry(*row) for row in rows)
+        return tuple(self._read_filed(*row) for row in rows)
 
     def get_refusals_head(self, chain: str) -> tuple[int, str]:
         """The length and the last digest of a chain of refused attempts."""
@@ -127,10 +128,10 @@ class SqliteAudit:
 
     def iterate_chains(self) -> Iterator[tuple[str, tuple[AuditEntry, ...] | MalformedRecord]]:
         """Every chain with its entries, oldest entry first, or with what is wrong."""
-        rows = iterate_rows(self._database, "audit", ("chain", "seq"), "body", start=("", 0))
+        rows = iterate_rows(self._database, "audit", ("chain", "seq"), "at, body", start=("", 0))
         for chain, of_chain in groupby(rows, key=itemgetter(0)):
             try:
-                yield chain, tuple([read_entry(*row) for row in of_chain])
+                yield chain, tuple([self._read_filed(*row) for row in of_chain])
             except MalformedRecord as error:
                 yield chain, error
         with self._database.read() as connection:
@@ -147,10 +148,10 @@ class SqliteAudit:
         marks = ", ".join("(?, ?)" for _ in places)
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT chain, seq, body FROM audit WHERE (chain, seq) IN (VALUES {marks})",  # noqa: S608 - constants
+                f"SELECT chain, seq, at, body FROM audit WHERE (chain, seq) IN (VALUES {marks})",  # noqa: S608 - constants
                 [each for place in places for each in place],
             ).fetchall()
-        return {(row[0], row[1]): read_or_explain(row, lambda row: read_entry(*row)) for row in rows}
+        return {(row[0], row[1]): read_or_explain(row, lambda row: self._read_filed(*row)) for row in rows}
 
     def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
         """The entries with `since <= at < until` by their digests, oldest first, streamed."""
@@ -158,9 +159,14 @@ class SqliteAudit:
         for at, chain, seq, found in self._by_time(digest, since, until):
             yield PlacedDigest(at, chain, seq, str(found or ""))
 
-    def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
+    def export(
+        self, *, since: datetime | None = None, until: datetime | None = None, on_malformed: OnMalformed = log_malformed
+    ) -> Iterator[AuditEntry]:
         """The entries of all chains with `since <= at < until`, oldest first, streamed."""
-        return read_each(self._by_time("body", since, until), lambda row: read_entry(*row[1:]))
+        return read_each(self._by_time("body", since, until), lambda row: read_entry(*row[1:]), on_malformed)
+
+    def _read_filed(self, chain: str, seq: int, at: str, body: str) -> AuditEntry:
+        return check_filed(read_entry(chain, seq, body), at, self.keyring)
 
     def _by_time(self, columns: str, since: datetime | None, until: datetime | None) -> Iterator[Any]:
         return iterate_rows(

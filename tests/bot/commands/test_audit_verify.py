@@ -168,6 +168,16 @@ def test_key_is_retired_and_listed(database: Path, monkeypatch: pytest.MonkeyPat
     assert database.exists()
 
 
+def test_progress_never_wraps_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = io.StringIO()
+    monkeypatch.setattr(stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setenv("COLUMNS", "20")
+    with ProgressLine() as progress:
+        progress.show("verifying: 3,400 of about 100,000 entries")
+    assert "verifying: 3,400 of\r" in stderr.getvalue()
+
+
 def test_progress_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     for is_terminal in (False, True):
         stderr = io.StringIO()

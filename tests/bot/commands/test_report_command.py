@@ -96,6 +96,24 @@ def test_tampering_is_on_the_page_and_in_the_exit_code(database: Path) -> None:
     assert "Something else entirely" not in page
 
 
+def test_entries_that_cannot_be_read_are_counted_on_the_page(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE audit SET body = '{' WHERE seq = 1 AND chain LIKE 'REQUEST#%'")
+        connection.commit()
+    assert run("--no-verify").exit_code == 1
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "Integrity: the audit trail has been changed, or is damaged" in page
+    assert "2 that can&#x27;t be read" in page
+
+
+def test_entry_kept_out_of_the_period_is_found(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE audit SET at = '2019' || substr(at, 5) WHERE chain LIKE 'BREAKGLASS#%'")
+        connection.commit()
+    assert run().exit_code == 1
+    assert "filed under 2019-" in Path("report.html").read_text(encoding="utf-8")
+
+
 def test_unverified_report_says_so(database: Path) -> None:
     result = run("--no-verify", "--no-names", "--quiet")
     assert database.exists()
@@ -109,6 +127,7 @@ def test_another_key_is_refused_and_leaves_no_alarm(database: Path, monkeypatch:
     result = run()
     assert result.exit_code == 2
     assert "COUNTERSIGN_AUDIT_KEY: it sealed none of these entries" in result.output
+    assert run(since="2026-06-01").exit_code == 2
     assert database.read_bytes() == before
     monkeypatch.delenv("COUNTERSIGN_AUDIT_KEY")
     assert run().exit_code == 2
@@ -123,6 +142,7 @@ def test_another_key_is_refused_and_leaves_no_alarm(database: Path, monkeypatch:
         ((), "yesterday", "since: 'yesterday' is neither a date nor a time"),
         (("--out", "missing/report.html"), "2026-01-01", "out: missing/report.html can't be written"),
         (("--csv", "countersign.db"), "2026-01-01", "csv: countersign.db can't be written"),
+        (("--out", "/dev/null"), "2026-01-01", "out: /dev/null can't be written: it is not a file"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(

@@ -49,7 +49,7 @@ def test_counts_are_what_a_person_can_turn_to() -> None:
     assert counts == {HomeFilter.MINE: 18, HomeFilter.DECIDE: 0, HomeFilter.LIVE: 5, HomeFilter.REVIEW: 2}
 
 
-def test_overview_draws_a_few_of_each_and_knows_how_many_there_are() -> None:
+def test_overview_draws_a_few_of_each_and_counts_all() -> None:
     found = cut_home(LISTS, HomeState()).sections
     assert [(each.key, len(each.rows), each.count) for each in found] == [
         (SectionKey.REVIEW, 2, 2),

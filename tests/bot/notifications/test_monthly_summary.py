@@ -94,7 +94,7 @@ def test_without_the_scope_nothing_speaks_of_a_picture(deliver: Callable[[str], 
     assert "*Requests:* 12 (9 approved, 3 denied)" in said
     assert "*Median time to decision:* 5m" in said
     assert "2 reviews are overdue" in said
-    assert "1 entry of the audit trail has no genuine seal, and is not counted here." in said
+    assert "1 entry of the audit trail can't be used, and is not counted." in said
     assert "countersign report --since 2026-03-01" in said
 
 

@@ -12,8 +12,10 @@ import pytest
 from bot.views.asking import again, confirm, question
 from bot.views.asking.on_card import QUESTION
 from bot.views.block_kit import Message
+from bot.views.break_glass.form import Origin, break_glass_form
 from bot.views.replies import explain
 from bot.views.request.card import APPROVE, MORE, request_card
+from bot.views.request.form import BegunRequest, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page
 from core.actor import UserId
 from core.errors import InvalidInput, NotAllowed
@@ -122,6 +124,17 @@ def test_card_offers_nobody_to_decide_before_the_confirmation() -> None:
     assert MORE not in before
     assert APPROVE in after
     assert f"{QUESTION}:" in after
+
+
+def test_words_of_another_are_in_nobodys_form() -> None:
+    for request, is_own in ((for_another(), False), (asked(), True)):
+        extension = request_form([], BegunRequest((request.profile,), extended=request))
+        emergency = break_glass_form([], Origin(), replaced=request)
+        filled = [
+            request.justification in [each.get("initial_value") for each in _walk(form)]
+            for form in (extension, emergency)
+        ]
+        assert [*filled, "the words of your request" in json.dumps(extension)] == [is_own] * 3
 
 
 def test_own_list_offers_what_can_be_done() -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.views.break_glass.form import (
@@ -158,6 +158,7 @@ json_values = st.recursive(
 
 
 @given(metadata=st.text(max_size=60) | json_values, values=json_values)
+@example(metadata="[" * 3_000, values={})
 def test_reader_raises_only_invalid_input_on_any_view(metadata: object, values: object) -> None:
     with suppress(InvalidInput):
         read_break_glass_form({"private_metadata": metadata, "state": {"values": values}})

@@ -29,6 +29,7 @@ from bot.views.replies import reply
 from bot.views.request.list import RequestRow, list_row
 from bot.views.timeline import timeline
 from core.clock import new_id
+from core.errors import InvalidInput
 from core.preferences import DmKind
 from localslack.block_kit import check_view
 from tests.bot.views.samples import a_device, a_session, an_activity
@@ -154,7 +155,18 @@ def test_state_is_in_the_view_and_in_its_buttons(state: HomeState) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", [None, "", "[]", "{", "7", '{"show": "mine"}', '{"show": 1, "page": 1}', '{"show": "mine", "page": 100}']
+    "written",
+    [
+        None,
+        "",
+        "[]",
+        "{",
+        "7",
+        3_000 * "[",
+        '{"show": "mine"}',
+        '{"show": 1, "page": 1}',
+        '{"show": "mine", "page": 100}',
+    ],
 )
 def test_state_that_cannot_be_read_is_the_overview(written: str | None) -> None:
     assert read_home_state(written) == read_show_button(written) == HomeState()
@@ -166,5 +178,14 @@ def test_form_of_direct_messages_shows_and_reads_the_choice(muted: frozenset[DmK
     check_view(form, "modal")
     chosen = form["blocks"][0]["element"].get("initial_options", [])
     state = {"values": {"kinds": {"answer": {"type": "checkboxes", "selected_options": chosen}}}}
-    assert read_notify_form({"state": state}) == muted
+    assert read_notify_form({**form, "state": state}) == (frozenset(DmKind), muted)
     check_view({**form, "blocks": list(notify_saved(muted).blocks)}, "modal")
+
+
+def test_form_of_another_version_changes_only_what_it_shows() -> None:
+    form, state = notify_form([]), {"values": {"kinds": {"answer": {"selected_options": []}}}}
+    form["blocks"][0]["element"]["options"] = [{"value": DmKind.ACCESS.value}, {"value": "digests"}]
+    assert read_notify_form({**form, "state": state}) == ({DmKind.ACCESS}, {DmKind.ACCESS})
+    for nothing in ({"state": state}, form, {**form, "state": {"values": {}}}):
+        with pytest.raises(InvalidInput, match="doesn't say what was chosen"):
+            read_notify_form(nothing)

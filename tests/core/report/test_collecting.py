@@ -118,6 +118,22 @@ def test_forged_entry_is_named_and_not_used(story: Path, book: SpooledRows, tmp_
     assert "U0MALLORY" not in {row.decided_by for row in book.iterate(ReportedRequest)}
 
 
+@pytest.mark.parametrize(
+    ("body", "unusable", "unreadable"), [("'{'", 0, 2), ("json_set(body, '$.actor', 'U0X')", 2, 0)]
+)
+def test_each_entry_that_is_left_out_counts_once(
+    story: Path, book: SpooledRows, tmp_path: Path, body: str, unusable: int, unreadable: int
+) -> None:
+    path = tmp_path / "damaged.db"
+    with closing(sqlite3.connect(story)) as genuine, closing(sqlite3.connect(path)) as copy:
+        genuine.backup(copy)
+        # Later entries of these chains lead to it again.
+        copy.execute(f"UPDATE audit SET body = {body} WHERE seq = 1 AND chain LIKE 'REQUEST#%'")  # noqa: S608
+        copy.commit()
+    reading = read(path, book, Period(MORNING - DAY, NOW, UTC))
+    assert (reading.unusable, reading.unreadable, len(reading.named)) == (unusable, unreadable, 2)
+
+
 def test_digest_is_the_same_for_the_same_entries(story: Path, book: SpooledRows) -> None:
     period = Period(MORNING - DAY, NOW, UTC)
     with SpooledRows() as other:

