@@ -113,7 +113,7 @@ def home_notice(message: Message, outcome: HomeOutcome | None = None) -> Block:
 def not_let_in(reasons: Sequence[str]) -> Message:
     """For somebody who may not use Countersign, such as a guest: why, and that nothing is missing."""
     why = "; ".join(reasons)
-    text = f"There's nothing for you here: {escape(why)}. Commands and buttons won't work for you either."
+    text = f"There's nothing for you here: {escape(why)}."
     return Message(text=text, blocks=(mrkdwn(text),))
 
 

@@ -63,7 +63,7 @@ def test_tab_that_was_opened_again_keeps_its_part(harness: Harness) -> None:
 
 def test_guest_reads_why_there_is_nothing(harness: Harness) -> None:
     view = harness.home(GUEST)
-    assert text(view).startswith("There's nothing for you here: guests cannot act here")
+    assert text(view).startswith("There's nothing for you here: guests can't use Countersign")
     assert not [block for block in view.blocks if block["type"] == "actions"]
 
 
