@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import ValidationError
+from pydantic import Field, Strict, StrictInt, StrictStr, TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -56,6 +56,11 @@ _HEADERS: Final = (
 _FONT: Final = (b"content-type", b"font/woff2")
 _MAX_BODY_BYTES: Final = 300_000
 """A view of 250 KB, the largest that Slack accepts, and the rest of the request."""
+
+_RACERS: Final = TypeAdapter(Annotated[tuple[StrictStr, ...], Field(min_length=1, max_length=10)])
+"""Each of them gets a thread."""
+_COUNT: Final = TypeAdapter(StrictInt)
+_SECONDS: Final = TypeAdapter(Annotated[float, Strict()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +119,7 @@ class PlaygroundPage:
 
     async def _race(self, request: Request) -> Response:
         def race(body: Json) -> Json:
-            people = tuple(str(person) for person in body.pop("people", []))
-            if not people:
-                raise NotOnScreen("name at least one person")
+            people = _RACERS.validate_python(body.pop("people", None))
             self._parts.panels.begin_action()
             return self._race_runner.run(
                 PressElement.model_validate({**body, "act": "press", "person": people[0]}), people
@@ -125,11 +128,11 @@ class PlaygroundPage:
         return await _answer(request, race)
 
     async def _races(self, request: Request) -> Response:
-        return await _answer(request, lambda body: self._parts.track.run(int(body["count"])))
+        return await _answer(request, lambda body: self._parts.track.run(_COUNT.validate_python(body["count"])))
 
     async def _clock(self, request: Request) -> Response:
         def move(body: Json) -> Json:
-            step = timedelta(seconds=float(body["seconds"]))
+            step = timedelta(seconds=_SECONDS.validate_python(body["seconds"]))
             if not timedelta() < step <= _MAX_CLOCK_STEP:
                 raise NotOnScreen("the clock can only move forward, at most 400 days at once")
             action = self._log.begin("The clock moved")

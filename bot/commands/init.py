@@ -24,7 +24,7 @@ from bot.commands.init_files import ENV_FILE, KEY_FILE, POLICY_FILE, STORE_FILE,
 from bot.commands.init_tokens import ask_for_tokens
 from bot.commands.terminal import Ink, color_option
 from bot.settings import read_settings, read_slack_settings
-from bot.settings.env_file import add_missing
+from bot.settings.env_file import add_missing, write_lines
 from core.errors import InvalidInput
 from core.stores.opening import SqliteLocation, read_store_url
 from core.stores.sqlite.database import Database
@@ -92,6 +92,7 @@ class _Setup:
             f"{_KEY}_FILE": str(self.folder / KEY_FILE),
         }
         add_missing(defaults, os.environ)
+        self._require_usable()
         if not os.path.lexists(os.environ["COUNTERSIGN_POLICY"]):
             self.policy = ask_for_policy(self.questions, workspace, given).write()
         differing = self.file.differing(dict(self._values()))
@@ -101,6 +102,13 @@ class _Setup:
         if not self.questions.is_asking:
             raise InvalidInput(names, f"{self.file.path} has another value", "Remove it there, or unset the variable.")
         click.confirm(f"{self.file.path.name} has another value of {names}. Replace it?", abort=True)
+
+    def _require_usable(self) -> None:
+        """Raises InvalidInput for what would stop `write` half way: a value that no line holds, or a kept key."""
+        write_lines(dict(self._values()))
+        key_path = os.environ.get(f"{_KEY}_FILE")
+        if key_path is None or os.path.lexists(key_path):
+            _ = read_settings().keyring
 
     def write(self) -> None:
         """Create what is missing, and say so."""

@@ -48,11 +48,11 @@ class SettingsFile:
             return False
         differing = self.differing(values)
         with _writing(self.path):
-            text = self.path.read_text(encoding="utf-8") if self.kept else _HEAD
+            text = self.path.read_text(encoding="utf-8") if os.path.lexists(self.path) else _HEAD
             for name in differing:
                 text = re.sub(rf"(?m)^\s*(?:export\s+)?{name}=.*\n?", "", text)
             added = {name: value for name, value in values.items() if name not in self.kept or name in differing}
-            line_end = "" if text.endswith("\n") else "\n"
+            line_end = "" if text.endswith("\n") or not text else "\n"
             write_private(self.path, f"{text}{line_end}{write_lines(added)}".encode())
         return True
 

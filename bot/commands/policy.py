@@ -17,14 +17,15 @@ import click
 from bot.commands.opening import opened, store_option
 from bot.commands.policy_diff import diff
 from bot.commands.policy_explain import explain
-from bot.commands.policy_files import MISTAKEN, json_option, plain_errors, policy_option, print_json, read_or_exit
+from bot.commands.policy_files import json_option, plain_errors, policy_option, print_json, read_or_exit
 from bot.commands.policy_replay import replay
 from bot.commands.policy_test import test
 from bot.commands.terminal import Ink, color_option, count_of
 from bot.settings import read_settings
 from core.audit.trail import AuditAction
 from core.clock import format_time
-from core.invalid_policy import InvalidPolicy
+from core.invalid_policy import PolicyProblem
+from core.policy import Policy
 from core.policy.editor_schema import write_schema
 from core.policy.loader import check_with_notes
 from core.services.policy_trail import CHAIN, find_version, iterate_versions
@@ -45,10 +46,10 @@ def policy() -> None:
 def check(path: str | None, policy_path: str, *, as_json: bool) -> None:
     """List every mistake in a policy file, with its line and how to fix it, and what is probably not meant."""
     named = path or policy_path
+    loaded, notes = read_or_exit(named, check_with_notes, as_json=as_json)
     if as_json:
-        _print_check(named)
+        _print_check(named, loaded, notes)
         return
-    loaded, notes = read_or_exit(named, check_with_notes)
     document = loaded.document
     counts = (
         count_of(len(document.profiles), "profile"),
@@ -63,12 +64,7 @@ def check(path: str | None, policy_path: str, *, as_json: bool) -> None:
     ink.say(f"{valid}: {', '.join(counts)}; digest {loaded.digest[:_DIGITS_SHOWN]}")
 
 
-def _print_check(named: str) -> None:
-    try:
-        loaded, notes = check_with_notes(named)
-    except InvalidPolicy as error:
-        print_json({"file": named, "is_valid": False, "mistakes": [asdict(each) for each in error.problems]})
-        click.get_current_context().exit(MISTAKEN)
+def _print_check(named: str, loaded: Policy, notes: tuple[PolicyProblem, ...]) -> None:
     document = loaded.document
     counts = {name: len(getattr(document, name)) for name in ("profiles", "approval", "break_glass", "targets")}
     found: dict[str, object] = {"mistakes": [], "notes": [asdict(each) for each in notes]}

@@ -26,7 +26,7 @@ _MARKS = {Change.GAINED: "+", Change.LOST: "-", Change.CHANGED: "~"}
 @json_option
 def diff(old: str, new: str, *, as_json: bool) -> None:
     """List who gains and who loses what, in plain words, if NEW takes the place of OLD."""
-    before, after = load_policy_file(old)[0], load_policy_file(new)[0]
+    before, after = (load_policy_file(each, as_json=as_json)[0] for each in (old, new))
     found = compare_policies(before, after)
     if as_json:
         print_json({"old": before.digest, "new": after.digest, "is_same": found.is_empty, **_to_json(found)})

@@ -67,7 +67,7 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
     """Show what the policy decides, by which rule, and why."""
     if reason is not None and requester is not None:
         raise click.UsageError("--break-glass and --as-approver-of can't be combined. Use one at a time.")
-    loaded, _ = load_policy_file(policy_path)
+    loaded, _ = load_policy_file(policy_path, as_json=as_json)
     with plain_errors():
         actor = _actor(loaded, _find_user(loaded, user, service), groups, email)
         actor = actor if service is None else actor.model_copy(update={"service": check_service_name(service)})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Final, TypeVar
 
 import click
@@ -41,20 +42,23 @@ def write_problem(path: str, problem: PolicyProblem) -> str:
     return f"{path}:{problem.line}: {problem.path}: {problem.problem}. {problem.fix}"
 
 
-def read_or_exit(path: str, read: Callable[[str], T]) -> T:
+def read_or_exit(path: str, read: Callable[[str], T], *, as_json: bool = False) -> T:
     """What `read` makes of the file; with mistakes, they are printed and the command ends."""
     try:
         return read(path)
     except InvalidPolicy as error:
+        if as_json:
+            print_json({"file": path, "is_valid": False, "mistakes": [asdict(each) for each in error.problems]})
+            click.get_current_context().exit(MISTAKEN)
         ink = Ink.of_stdout()
         for each in error.problems:
             ink.say(ink.paint(write_problem(path, each), "bad"))
         click.get_current_context().exit(MISTAKEN)
 
 
-def load_policy_file(path: str) -> tuple[Policy, tuple[PolicyProblem, ...]]:
+def load_policy_file(path: str, *, as_json: bool = False) -> tuple[Policy, tuple[PolicyProblem, ...]]:
     """The policy of the file and the notes about it; with mistakes, they are printed and the command ends."""
-    return read_or_exit(path, load_with_notes)
+    return read_or_exit(path, load_with_notes, as_json=as_json)
 
 
 @contextmanager

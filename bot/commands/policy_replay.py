@@ -7,8 +7,10 @@ Exit codes: 0 nothing would differ, 1 something would or can't be judged, 2 the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import click
 
@@ -17,13 +19,35 @@ from bot.commands.policy_files import json_option, load_policy_file, plain_error
 from bot.commands.terminal import Ink, count_of, read_moment
 from bot.settings import read_settings
 from core.actor import UserGroupId, UserId, check_user_group_id, check_user_id
+from core.audit.checkpoint import read_seal_check
+from core.audit.places import in_batches
+from core.break_glass import BreakGlassEvent
 from core.clock import format_time
+from core.errors import MalformedRecord
 from core.policy import Policy
-from core.policy.replay import Groups, ReplayedDecision, replay_event, replay_refusal, replay_request
+from core.policy.replay import (
+    REPLAYED_REFUSALS,
+    Groups,
+    ReplayedDecision,
+    replay_event,
+    replay_refusal,
+    replay_request,
+    unusable,
+)
+from core.request import Request
 from core.stores.base import Stores
+from core.stores.record_store import RecordStore
 
+R = TypeVar("R", Request, BreakGlassEvent)
 _DIFFERENT = 1
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class _Judged:
+    """How many requests and events were looked at."""
+
+    count: int = 0
 
 
 @click.command()
@@ -37,35 +61,63 @@ def replay(policy_path: str, store: str | None, since: str, groups: tuple[str, .
 
     User groups are as Slack last described them to the bot, unless --group says who is in one.
     """
-    loaded, _ = load_policy_file(policy_path)
+    loaded, _ = load_policy_file(policy_path, as_json=as_json)
     with plain_errors():
         start, given = read_moment("since", since) or _BEGINNING, dict(map(_read_group, groups))
     with opened(read_settings(store=store)) as stores:
         known = _known_groups(stores, loaded) | given
-        found = sorted(_replay(stores, loaded, known, start), key=lambda each: (each.at, each.record))
-        judged = _count(stores, start)
+        judged = _Judged()
+        found = sorted(_replay(stores, loaded, known, start, judged), key=lambda each: (each.at or start, each.record))
     unknown = [each for each in found if not each.is_known]
     if as_json:
         differing = [_to_json(each) for each in found]
-        print_json({"policy": loaded.digest, "since": format_time(start), "judged": judged, "differing": differing})
+        print_json(
+            {"policy": loaded.digest, "since": format_time(start), "judged": judged.count, "differing": differing}
+        )
     else:
-        for line in (*_describe(found), _summary(judged, len(found) - len(unknown), len(unknown))):
+        for line in (*_describe(found), _summary(judged.count, len(found) - len(unknown), len(unknown))):
             click.echo(line)
     if found:
         click.get_current_context().exit(_DIFFERENT)
 
 
-def _replay(stores: Stores, policy: Policy, groups: Groups, start: datetime) -> Iterator[ReplayedDecision]:
-    requests = (replay_request(policy, each, groups) for each in stores.requests.iterate() if each.created_at >= start)
-    events = (replay_event(policy, each, groups) for each in stores.break_glass.iterate() if each.created_at >= start)
-    refusals = (replay_refusal(policy, each, groups) for each in stores.audit.export(since=start))
-    for found in (requests, events, refusals):
-        yield from (each for each in found if each is not None)
+def _replay(
+    stores: Stores, policy: Policy, groups: Groups, start: datetime, judged: _Judged
+) -> Iterator[ReplayedDecision]:
+    for record in _read_each(stores.requests):
+        yield from _judge(record, start, judged, lambda each: replay_request(policy, each, groups))
+    for event in _read_each(stores.break_glass):
+        yield from _judge(event, start, judged, lambda each: replay_event(policy, each, groups))
+    seals = read_seal_check(stores.audit, stores.audit.keyring)
+    for entry in stores.audit.export(since=start):
+        if entry.event not in REPLAYED_REFUSALS:
+            continue
+        problem = seals.find_problem(entry)
+        if problem is not None:
+            yield unusable(f"{entry.chain}/{entry.seq}", f"its entry {problem[1]}", entry.at)
+        elif (found := replay_refusal(policy, entry, groups)) is not None:
+            yield found
 
 
-def _count(stores: Stores, start: datetime) -> int:
-    records = (stores.requests.iterate(), stores.break_glass.iterate())
-    return sum(each.created_at >= start for found in records for each in found)
+def _read_each(store: RecordStore[R, Any]) -> Iterator[R | MalformedRecord]:
+    """Every record, or what is wrong with it: whoever changed one mustn't hide it by that."""
+    for batch in in_batches(store.iterate_ids()):
+        yield from store.find_many(batch).values()
+
+
+def _judge(
+    record: R | MalformedRecord, start: datetime, judged: _Judged, replay_one: Callable[[R], ReplayedDecision | None]
+) -> Iterator[ReplayedDecision]:
+    if isinstance(record, MalformedRecord):
+        judged.count += 1
+        yield unusable(record.record, record.problem)
+    elif record.as_read.problems:
+        judged.count += 1
+        yield unusable(record.chain, "; ".join(record.as_read.problems), record.created_at)
+    elif record.created_at >= start:
+        judged.count += 1
+        if (found := replay_one(record)) is not None:
+            yield found
 
 
 def _known_groups(stores: Stores, policy: Policy) -> dict[UserGroupId, frozenset[UserId]]:
@@ -76,8 +128,11 @@ def _known_groups(stores: Stores, policy: Policy) -> dict[UserGroupId, frozenset
 def _describe(found: list[ReplayedDecision]) -> Iterator[str]:
     ink = Ink.of_stdout()
     for each in found:
-        yield f"{ink.unmet if each.is_known else '?'} {format_time(each.at)}  {each.what}  ({each.record})"
+        when = format_time(each.at) if each.at is not None else "at some time"
+        yield f"{ink.unmet if each.is_known else '?'} {when}  {each.what}  ({each.record})"
         yield from (f"    {difference}" for difference in each.differences)
+        if each.problem:
+            yield f"    {each.problem}. Run `countersign audit verify`."
         if each.unknown:
             named = " ".join(f"--group {group}=…" for group in sorted(each.unknown))
             yield f"    can't be judged: nobody knows who is in {', '.join(sorted(each.unknown))}. Add {named}"
@@ -90,11 +145,12 @@ def _summary(judged: int, differing: int, unknown: int) -> str:
 
 def _to_json(each: ReplayedDecision) -> dict[str, object]:
     return {
-        "at": format_time(each.at),
+        "at": format_time(each.at) if each.at is not None else None,
         "record": each.record,
         "what": each.what,
         "differences": list(each.differences),
         "unknown_groups": sorted(each.unknown),
+        "problem": each.problem or None,
     }
 
 

@@ -28,8 +28,8 @@ def test(cases_path: str, policy_path: str, *, as_json: bool, verbose: bool) -> 
 
     docs/policy.md says how to write cases.
     """
-    loaded, _ = load_policy_file(policy_path)
-    file = read_or_exit(cases_path, load_cases)
+    loaded, _ = load_policy_file(policy_path, as_json=as_json)
+    file = read_or_exit(cases_path, load_cases, as_json=as_json)
     outcomes = judge_cases(loaded, file.cases)
     failed = sum(not each.is_met for each in outcomes)
     if as_json:

@@ -17,7 +17,7 @@ from bot.settings.variables import MAX_BYTES, SUFFIX
 from core.errors import InvalidInput
 
 _OPTION: Final = "env-file"
-_LINE: Final = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
+_LINE: Final = re.compile(r"(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
 _PLAIN: Final = re.compile(r"'[^']*'|[^\s'\"$`\\;&|<>()~*?\[#]*")
 """What every reader takes literally: a text in single quotes, or one without any character that a shell knows."""
 _FIX: Final = "Write NAME=value, with the value in single quotes if it has spaces or signs that a shell knows."
@@ -27,17 +27,24 @@ def read_env_file(path: str) -> dict[str, str]:
     """The variables in the file. Raises InvalidInput that names the line."""
     try:
         with Path(path).open("rb") as file:
-            text = file.read(MAX_BYTES).decode()
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise InvalidInput(_OPTION, f"{path} can't be read: {reason}", "Check its name and its permissions.") from None
+    if len(content) > MAX_BYTES:
+        raise InvalidInput(_OPTION, f"{path} has more than {MAX_BYTES} bytes", "Check its name.")
+    if "\r" in text or text.startswith("\ufeff"):
+        problem = "it was saved as on Windows, and a shell would take signs at the ends of its lines for its values"
+        raise InvalidInput(_OPTION, f"{path}: {problem}", "Save it with Unix line ends, as UTF-8 without a mark.")
     found: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        written = line.strip()
+    # Only these: Python knows more ends of lines, and more spaces, than a shell.
+    for number, line in enumerate(text.split("\n"), 1):
+        written = line.strip(" \t")
         if not written or written.startswith("#"):
             continue
         match = _LINE.fullmatch(written)
-        if match is None or not _PLAIN.fullmatch(match["value"]) or "\0" in written:
+        if match is None or not _PLAIN.fullmatch(match["value"]) or not match["value"].isprintable():
             raise InvalidInput(_OPTION, f"{path}, line {number}: it is not a variable", _FIX)
         found[match["name"]] = match["value"].strip("'")
     return found

@@ -27,18 +27,27 @@ _SHORTEST: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class ReplayedDecision:
-    """One past decision that would differ, or can't be judged: what it was, when, and what would be different."""
+    """One past decision that would differ, or can't be judged: what it was, when, and what would be different.
 
-    at: datetime
+    `problem` says what is wrong with its record; `at` is None when that isn't known either.
+    """
+
+    at: datetime | None
     record: str
     what: str
     differences: tuple[str, ...]
     unknown: frozenset[UserGroupId] = frozenset()
+    problem: str = ""
 
     @property
     def is_known(self) -> bool:
-        """False when it depends on user groups that nobody knows."""
-        return not self.unknown
+        """False when it depends on user groups that nobody knows, or its record can't be used."""
+        return not self.unknown and not self.problem
+
+
+def unusable(record: str, problem: str, at: datetime | None = None) -> ReplayedDecision:
+    """A decision that can't be judged, because its record isn't what Countersign wrote, or can't be read."""
+    return ReplayedDecision(at, record, "can't be judged", (), problem=problem)
 
 
 def replay_request(policy: Policy, request: Request, groups: Groups) -> ReplayedDecision | None:

@@ -144,6 +144,16 @@ def test_less_time_is_given_in_the_form(harness: Harness) -> None:
     assert approved.access_ends_at - approved.decided_at == HOUR / 2
 
 
+def test_no_form_is_opened_for_a_vote_that_counts_already(harness: Harness) -> None:
+    request = harness.ask(MIRA)
+    card = harness.card(request)
+    harness.slack.press(JON, card, APPROVE)
+    assert harness.reads(JON, "Approved.")
+    harness.slack.press(JON, card, MORE, f"comment:{request.id}")
+    assert harness.reads(JON, "You already approved this")
+    assert harness.slack.modal(JON) is None
+
+
 def test_ended_request_is_requested_again_with_one_press(harness: Harness) -> None:
     request = harness.ask(MIRA)
     harness.services.requests.deny(RequestId(request.id), harness.actor(JON), "not today")

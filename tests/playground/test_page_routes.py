@@ -57,6 +57,25 @@ def _count(playground: Playground) -> int:
 
 
 @pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/page/races", {"count": "1"}),
+        ("/page/races", {"count": True}),
+        ("/page/races", {"count": 1.5}),
+        ("/page/clock", {"seconds": "60"}),
+        ("/page/clock", {"seconds": True}),
+        ("/page/race", {"people": "U0JON"}),
+        ("/page/race", {"people": []}),
+        ("/page/race", {"people": ["U0JON"] * 11}),
+    ],
+)
+def test_what_is_of_another_type_is_refused(playground: Playground, path: str, asked: dict[str, object]) -> None:
+    status, _, said = _ask(playground, path, asked)
+    assert (status, b"invalid request" in said) == (400, True)
+    assert b"block_id" not in said
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         {"Origin": "http://evil.example"},

@@ -194,7 +194,7 @@ _GROUP_CHANGES: Final[dict[str, dict[str, JsonValue]]] = {
 
 
 _REFUSALS: Final[dict[str, dict[str, JsonValue]]] = {
-    "no rule": {"unmet": [f"no rule covers vault with {INVOKER} as user", f"{INVOKER} is not among the users"]},
+    "no rule": {"unmet": [f"no rule lets {INVOKER} break the glass for vault", f"{INVOKER} is not among the users"]},
     "already open": {"limit": "live event", "value": str(EVENT), "ends_at": "2026-01-15T04:53:45.120000Z"},
     "cooldown": {"limit": "cooldown", "value": "30m", "ends_at": "2026-01-15T04:53:45.120000Z", "times": 3},
     "the replaced request is decided": {"status": "approved", "wanted": "cancelled"},

@@ -131,6 +131,31 @@ def test_token_that_slack_refuses_ends_it_before_anything(operator: Operator, me
     assert list(operator.folder.iterdir()) == []
 
 
+def test_folder_that_no_line_can_hold_ends_it_early(operator: Operator) -> None:
+    operator.folder /= "it's here"
+    operator.folder.mkdir()
+    ended = operator.set_up()
+
+    assert ended.exit_code == 2
+    assert "its value has a quote" in ended.stderr
+    assert list(operator.folder.iterdir()) == []
+
+
+def test_kept_key_that_is_none_ends_it_early(operator: Operator) -> None:
+    (operator.folder / "countersign-audit.key").touch()
+    ended = operator.set_up()
+
+    assert ended.exit_code == 2
+    assert "COUNTERSIGN_AUDIT_KEY: a key has fewer than 32 characters" in ended.stderr
+    assert len(list(operator.folder.iterdir())) == 1
+
+
+def test_own_lines_of_a_settings_file_are_kept(operator: Operator) -> None:
+    (operator.folder / "countersign.env").write_text("# Ours, since 2024")
+    operator.set_up()
+    assert (operator.folder / "countersign.env").read_text().startswith("# Ours, since 2024\nSLACK_BOT_TOKEN=")
+
+
 def test_unknown_name_ends_it_before_anything(operator: Operator) -> None:
     ended = operator.set_up("--channel", "#nowhere")
 

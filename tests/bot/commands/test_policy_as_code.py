@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -134,6 +136,21 @@ class TestCheck:
         good = json_of("check", EXAMPLE)
         assert (good["is_valid"], good["counts"]["profiles"], good["mistakes"]) == (True, 3, [])
 
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("test", CASES, "--policy", "nowhere.yml"),
+            ("test", "nowhere.yml", "--policy", EXAMPLE),
+            ("diff", EXAMPLE, "nowhere.yml"),
+            ("explain", "--user", "U0ANN", "--profile", "prod", "--policy", "nowhere.yml"),
+            ("replay", "--since", "2026-01-01", "--policy", "nowhere.yml"),
+        ],
+    )
+    def test_mistakes_of_a_file_are_json_as_well(self, arguments: tuple[str, ...]) -> None:
+        found = json_of(*arguments)
+        assert (found["file"], found["is_valid"], found["mistakes"][0]["line"]) == ("nowhere.yml", False, 1)
+        assert run(*arguments, "--json").exit_code == 1
+
     def test_explain_has_json_and_the_same_exit_code(self) -> None:
         arguments = ("explain", "--policy", EXAMPLE, "--user", "U0ANN", "--profile", "prod")
         assert json_of(*arguments)["is_allowed"] is False
@@ -180,6 +197,22 @@ class TestReplay:
         assert result.exit_code == 1
         given = run(*arguments, "--group", "S0OTHER=U0ENG")
         assert (given.output, given.exit_code) == ("2 decisions since then: 0 would differ\n", 0)
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [("'{'", "it is not JSON"), ("json_set(body, '$.requester', 'U0EVE')", "seal doesn't match its content")],
+    )
+    def test_changed_record_is_listed_and_not_judged(self, store: str, body: str, said: str) -> None:
+        with closing(sqlite3.connect(store.removeprefix("sqlite:///"))) as connection:
+            connection.execute(f"UPDATE requests SET body = {body}")  # noqa: S608
+            connection.commit()
+        before = Path(store.removeprefix("sqlite:///")).read_bytes()
+        arguments = ("replay", "--store", store, "--since", "2020-01-01", "--group", "S0SECURITY=U0BOSS")
+        result = run(*arguments, "--policy", EXAMPLE)
+        assert said in result.output
+        assert result.output.endswith("2 decisions since then: 0 would differ, 1 can't be judged\n")
+        assert result.exit_code == 1
+        assert Path(store.removeprefix("sqlite:///")).read_bytes() == before
 
     def test_what_happened_before_is_left_out(self, store: str, changed: str) -> None:
         later = (A_MOMENT + timedelta(days=1)).isoformat()

@@ -29,7 +29,23 @@ def test_shell_and_countersign_read_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["A=$B", 'A="b"', "A=b c", "just words", "A=`id`", "A=b;c", "A='b''c'", "A='b", "A=~/b"]
+    "line",
+    [
+        "A=$B",
+        'A="b"',
+        "A=b c",
+        "just words",
+        "A=`id`",
+        "A=b;c",
+        "A='b''c'",
+        "A='b",
+        "A=~/b",
+        "A=b\u2028C=d",
+        "A=b\x0cC=d",
+        "A=b\u00a0",
+        "\u00a0A=b",
+        "export\u00a0A=b",
+    ],
 )
 def test_what_a_shell_would_change_is_refused_unquoted(tmp_path: Path, line: str) -> None:
     path = tmp_path / "a.env"
@@ -37,6 +53,16 @@ def test_what_a_shell_would_change_is_refused_unquoted(tmp_path: Path, line: str
     with pytest.raises(InvalidInput, match=r"a\.env, line 2: it is not a variable") as error:
         read_env_file(str(path))
     assert line not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"A=b\r\n", "saved as on Windows"), (b"\xef\xbb\xbfA=b\n", "saved as on Windows"), (b"#" * 70_000, "more than")],
+)
+def test_what_would_be_read_differently_is_said(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "a.env").write_bytes(content)
+    with pytest.raises(InvalidInput, match=rf"a\.env.*{said}"):
+        read_env_file(str(tmp_path / "a.env"))
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
