@@ -236,8 +236,9 @@ class MalformedRecord(StoreError):
         if not isinstance(error, ValidationError):
             return cls(record, str(error))
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "record"
-        return cls(record, f"{where}: {first['msg']}")
+        where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
+        problem = first["msg"].removeprefix("Value error, ")
+        return cls(record, f"{where}: {problem}" if where else problem)
 
 
 class BrokenSeal(MalformedRecord):

@@ -21,6 +21,8 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 TEST = re.compile(r"`(test_\w+)`")
 SETTING = re.compile(r"\bCOUNTERSIGN_[A-Z_]+[A-Z]\b")
 COMMAND = re.compile(r"(?:`|^ {4,}|^\$ ?|\$ )countersign ((?:[a-z-]+ ?)+)", re.MULTILINE)
+LINE = re.compile(r"(?:`|^ *|\$ ?)countersign ([^\n`|;&#]+)", re.MULTILINE)
+OPTION = re.compile(r"--[a-z][a-z-]*")
 
 
 def _read(page: Path) -> str:
@@ -64,6 +66,31 @@ def test_every_command_on_the_page_exists(page: Path) -> None:
             group = found
 
     assert unknown == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_on_the_page_exists(page: Path) -> None:
+    unknown = []
+    for line in LINE.findall(_read(page)):
+        words = line.split(" -- ")[0].split()
+        known = {name for command in _commands(words) for each in command.params for name in each.opts}
+        unknown += [(line, each) for each in OPTION.findall(" ".join(words)) if each not in known | {"--help"}]
+
+    assert unknown == []
+
+
+def _commands(words: list[str]) -> list[click.Command]:
+    """The command that a line names, with those above it, whose options may come before its name."""
+    found: list[click.Command] = [countersign]
+    for word in words:
+        group = found[-1]
+        below = group.get_command(click.Context(group), word) if isinstance(group, click.Group) else None
+        if below is not None:
+            found.append(below)
+    last = found[-1]
+    # `countersign request prod 1h` is short for `request new`.
+    new = last.get_command(click.Context(last), "new") if isinstance(last, click.Group) else None
+    return [*found, new] if new is not None else found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

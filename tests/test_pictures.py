@@ -30,6 +30,16 @@ def test_story_in_the_document_is_the_one_that_is_played() -> None:
     assert _comparable(story) == _comparable(tell_story())
 
 
+def test_story_in_the_readme_is_a_part_of_it() -> None:
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("<!-- A part of the story in docs/playground.md -->\n```text\n")[2].partition("```")[0]
+    whole = " ".join(_comparable(DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]))
+
+    told = [" ".join(_comparable(each)).strip() for each in shown.strip().split("\n\n")]
+    assert len(told) > 4
+    assert [each for each in told if each not in whole] == []
+
+
 def _comparable(story: str) -> list[str]:
     """Who is first differs, and ids and counts with it."""
     story = re.sub(r"#[0-9a-f]{16}", "#ID", story.replace("Jon", "NAME").replace("Aiko", "NAME"))

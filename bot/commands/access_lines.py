@@ -102,7 +102,7 @@ def describe_activity(activity: Iterable[GrantActivity]) -> Iterator[str]:
     for each in activity:
         yield f"what was done with {each.grant.right}:"
         if each.query is None:
-            unused = "no credentials were issued" if each.grant.opened_at is not None else "it was never open"
+            unused = "no credentials were issued" if each.grant.was_open else "it was never open"
             yield f"  nothing: {unused}"
             continue
         yield from _describe_query(each.query)

@@ -6,10 +6,12 @@ every use of it is judged again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from bot.views.help import ALL_ABILITIES, Abilities
 from core.actor import Actor, UserGroupId, UserId
+from core.break_glass import ReasonCode
 from core.directory import Directory
 from core.errors import CountersignError
 from core.policy import Policy, PolicySource
@@ -35,12 +37,20 @@ def find_abilities(policy: PolicySource, directory: Directory, person: Actor) ->
         may_decide=any(_judge_deciding(rules, known, name).is_allowed for name in rules.document.profiles),
         may_declare=bool(rules.declarable_profiles(known)),
         is_admin=rules.judge_admin(known).is_allowed,
+        reason_codes=_reason_codes(rules, known),
     )
 
 
 def _needed(rules: Policy, known: Actor) -> frozenset[UserGroupId]:
     groups = rules.needed_to_request(known) | rules.needed_to_declare(known) | rules.judge_admin(known).needs
     return groups.union(*(_judge_deciding(rules, known, name).needs for name in rules.document.profiles))
+
+
+def _reason_codes(rules: Policy, known: Actor) -> Sequence[str]:
+    """Those that some rule allows this person, in the order of the form."""
+    terms = [rules.break_glass_terms_for(profile.name, known) for profile in rules.declarable_profiles(known)]
+    allowed = {code for rule in terms if rule is not None for code in rule.allowed_reason_codes}
+    return tuple(code for code in ReasonCode if code in allowed)
 
 
 def _judge_deciding(rules: Policy, known: Actor, profile: str) -> Decision:

@@ -164,7 +164,8 @@ def _read_record(body: Payload) -> str | None:
     about = get_str(pressed, "action_id") or ""
     if not pressed:
         value, about = get_str(body, "view", "private_metadata") or "", get_str(body, "view", "callback_id") or ""
-        value = value.partition(":")[0]
+        # An approval has a digest behind the id, an answer the question's number before it.
+        value = next((part for part in value.split(":") if _RECORD_ID.fullmatch(part)), value)
     if _SOURCE.fullmatch(value):
         return value
     kind = {"request": "REQUEST", "break_glass": "BREAKGLASS"}.get(about.partition(":")[0])

@@ -164,13 +164,18 @@ class RequestInteractions:
 
     def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """An option of a card's menu: show the request as it is recorded, for a comment, less time or a question."""
-        interaction = read_interaction(body, context)
+        interaction, pressed_at = read_interaction(body, context), self._responder.now()
 
         def show() -> Message | FormToOpen:
             if (get_str(action, "selected_option", "value") or "").startswith(f"{QUESTION}:"):
                 return self._form_to_ask(interaction, action)
             with naming(_request_of(action)) as request_id:
-                return FormToOpen(approve_form(*self._lists.to_approve(request_id, self._actor(interaction))))
+                person = self._actor(interaction)
+                request, needs = self._lists.to_approve(request_id, person)
+                if request.has_approval_by(person.id):
+                    # A form would ask for what this vote can't take any more.
+                    return voted(request, person.id, pressed_at)
+                return FormToOpen(approve_form(request, needs))
 
         self._responder.respond_to_action(ack, interaction, show)
 

@@ -7,11 +7,12 @@ gets its own answer; the same form delivered again requests nothing new.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from bot.slack.directory import SlackDirectory
 from bot.views.asking.again import submitted_several
-from bot.views.asking.confirm import submitted_for
+from bot.views.asking.confirm import already_open_for, submitted_for
 from bot.views.block_kit import Message
 from bot.views.replies import already_open, explain, submitted
 from bot.views.request.form import ON_BEHALF_OF, RequestDraft
@@ -19,11 +20,17 @@ from core.actor import Actor, check_user_id
 from core.clock import Clock
 from core.directory import DirectoryNotes
 from core.errors import CountersignError, InvalidInput, LimitReached, NotAllowed, NotKnown
-from core.open_requests import OPEN_REQUEST
+from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
 from core.request import Request
 from core.services import RequestService
 from core.services.bundle import Submitted
 
+_A_LIMIT: Final = "this person has reached a limit for {profile} ({value})"
+_THEIR_LIMITS: Final = {
+    OPEN_REQUEST: "this person has a request open for {profile}; it has to be decided or cancelled first",
+    OPEN_REQUESTS: "this person has {value} open requests for {profile}, which is the limit",
+    COOLDOWN_AFTER_DENIAL: "this person's last request for {profile} was denied, so they have to wait ({value})",
+}
 _NO_MEMBER: Final = "this person can't get access here: {why}"
 
 
@@ -51,7 +58,9 @@ class DraftSubmission:
             person, draft.profiles, draft.duration, draft.justification, idempotency_key=key, on_behalf_of=other
         )
         if len(done) == 1:
-            return self._answer(person, done[0])
+            return self._answer(person, done[0], other)
+        if other is not None:
+            done = tuple(replace(each, refusal=_about_other(each.refusal, each.profile)) for each in done)
         requests = [each.request for each in done if each.request is not None]
         refusals = [each.refusal for each in done if each.refusal is not None]
         if not requests:
@@ -61,13 +70,16 @@ class DraftSubmission:
             [(each.profile, _became(each)) for each in done], [explain(each, now, person.id).text for each in refusals]
         )
 
-    def _answer(self, person: Actor, done: Submitted) -> Message:
+    def _answer(self, person: Actor, done: Submitted, other: Actor | None) -> Message:
         became = _became(done)
         if isinstance(became, LimitReached) and became.limit == OPEN_REQUEST:
             # Not under a field of the form: what is there already is more use than what was typed, and has a link.
-            return already_open(done.profile, became, self._link_to_card(f"{Request.KIND}#{became.value}"))
+            link = self._link_to_card(f"{Request.KIND}#{became.value}")
+            if other is not None:
+                return already_open_for(other.id, done.profile, became, link)
+            return already_open(done.profile, became, link)
         if isinstance(became, CountersignError):
-            raise became
+            raise (_about_other(became, done.profile) or became) if other is not None else became
         if became.asked_by is not None:
             return submitted_for(became)
         return submitted(became, may_declare=self._may_declare(person, became.profile))
@@ -82,6 +94,14 @@ class DraftSubmission:
         except NotAllowed as refusal:
             why = _NO_MEMBER.format(why="; ".join(refusal.reasons))
             raise InvalidInput(ON_BEHALF_OF, why, "Choose an active member of this workspace.") from refusal
+
+
+def _about_other(refusal: CountersignError | None, profile: str) -> CountersignError | None:
+    """The refusal, as the person who asks for somebody else reads it: the limits are that person's."""
+    if not isinstance(refusal, LimitReached):
+        return refusal
+    problem = _THEIR_LIMITS.get(refusal.limit, _A_LIMIT).format(value=refusal.value, profile=profile)
+    return InvalidInput(ON_BEHALF_OF, problem, f"Try again after {refusal.ends_at:%Y-%m-%d %H:%M} UTC.")
 
 
 def _became(done: Submitted) -> Request | CountersignError:

@@ -14,7 +14,7 @@ from core.actor import Actor, UserId
 
 DEACTIVATED: Final = "this Slack account is deactivated; ask an admin of the workspace to activate it"
 BOT: Final = "bots and apps cannot act here; a person has to do it"
-GUEST: Final = "guests cannot act here; ask a full member of this workspace to do it"
+GUEST: Final = "guests can't use Countersign; ask a full member of this workspace to do it"
 STRANGER: Final = "people from outside cannot act here; ask a member of this workspace to do it"
 SLACKBOT: Final = "USLACKBOT"
 """Slack's own bot, for which users.info returns `is_bot: false`."""

@@ -23,6 +23,7 @@ class Abilities:
     may_decide: bool = True
     may_declare: bool = True
     is_admin: bool = True
+    reason_codes: Sequence[str] = tuple(ReasonCode)
 
 
 ALL_ABILITIES: Final = Abilities()
@@ -88,7 +89,7 @@ def _declaring(can: Abilities) -> Sequence[str]:
         f"`{BREAK_GLASS} prod the checkout is down`",
         f"`{BREAK_GLASS} prod incident 1h the checkout is down, see INC-12` gives you access immediately:",
         "profile, reason code, duration, justification.",
-        f"Reason codes: {', '.join(ReasonCode)}.",
+        f"Reason codes: {', '.join(can.reason_codes)}.",
         f"`{BREAK_GLASS} close` ends your own event early, with how it ended if you add it.",
     ]
 

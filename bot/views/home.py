@@ -113,7 +113,7 @@ def home_notice(message: Message, outcome: HomeOutcome | None = None) -> Block:
 def not_let_in(reasons: Sequence[str]) -> Message:
     """For somebody who may not use Countersign, such as a guest: why, and that nothing is missing."""
     why = "; ".join(reasons)
-    text = f"There's nothing for you here: {escape(why)}. Commands and buttons won't work for you either."
+    text = f"There's nothing for you here: {escape(why)}."
     return Message(text=text, blocks=(mrkdwn(text),))
 
 
@@ -139,7 +139,7 @@ def _filters(page: HomePage) -> Block:
 
     def draw(each: HomeFilter) -> Block:
         number = f" ({count_of(counts[each])})" if each in counts else ""
-        chosen = "✓ " if each is page.state.shown else ""
+        chosen = "● " if each is page.state.shown else ""
         return button(f"{chosen}{each.label}{number}", f"{SHOW}:{each}", HomeState(each).as_value())
 
     return actions(SHOW, *map(draw, HomeFilter))
@@ -204,7 +204,7 @@ def _all_of(key: SectionKey, count: int) -> Block:
     if not key.filters:
         return context(f"To see all of them: {code(f'{ACCESS} {key}')}")
     leads_to = HomeState(key.filters[0]).as_value()
-    return actions(f"{SHOW}:all:{key}", button(f"Show all {count_of(count)}", f"{SHOW}:all_{key}", leads_to))
+    return actions(f"{SHOW}:whole_{key}", button(f"Show all {count_of(count)}", f"{SHOW}:all_{key}", leads_to))
 
 
 def _named(block: Block, place: str) -> Block:

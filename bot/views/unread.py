@@ -20,7 +20,7 @@ def unread_note(words: Sequence[str]) -> list[Block]:
     if not words:
         return []
     named = ", ".join(code(shorten(word, MAX_UNREAD_WORD)) for word in words[:MAX_UNREAD])
-    return [context(f"Not filled in: {named}. Everything else you typed is below.")]
+    return [context(f"Not understood, so left out: {named}. Nothing has been sent yet.")]
 
 
 def write_unread(words: Sequence[str]) -> str:

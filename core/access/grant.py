@@ -177,6 +177,11 @@ class Grant(AccessRecord):
         return AccessState(self._phase(now), self.ended_at, self.failure, self.residual_until, self.is_kept)
 
     @property
+    def was_open(self) -> bool:
+        """True for access that could be used, also for what was taken before anybody was notified of it."""
+        return self.opened_at is not None or self.residual_until is not None
+
+    @property
     def ends_at(self) -> datetime:
         """The end of the window, which never moves."""
         return self.expires_at

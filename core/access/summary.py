@@ -191,7 +191,7 @@ def _right(grant: Grant, now: datetime) -> RightSummary:
     return RightSummary(
         right=grant.right,
         phase=grant.describe(now).phase,
-        was_open=grant.opened_at is not None,
+        was_open=grant.was_open,
         problem=grant.failure,
         stood_before=grant.stood_before,
         is_kept=grant.is_kept,

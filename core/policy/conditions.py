@@ -23,6 +23,7 @@ from core.policy.time_window import TimeWindow
 AnyRule = TypeVar("AnyRule", ApprovalRule, BreakGlassRule)
 Selectors = tuple[PrincipalSelector, ...]
 _MAX_REASON_LENGTH: Final = 120
+_ACTS: Final = {"requester": "request", "approver": "approve", "user": "break the glass for"}
 
 
 class Judgment(NamedTuple):
@@ -211,7 +212,7 @@ def _attempt(name: str, check: Callable[[], Judgment]) -> tuple[Condition, bool]
 
 
 def _nobody(actor: Actor, profile: str, role: str, missed: list[Condition]) -> tuple[Condition, ...]:
-    text = f"no rule covers {profile} with {actor.id} as {role}" if missed else f"no rule covers {profile}"
+    text = f"no rule lets {actor.id} {_ACTS[role]} {profile}" if missed else f"no rule covers {profile}"
     return Condition(name="rule", is_met=False, text=text), *missed
 
 

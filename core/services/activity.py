@@ -49,8 +49,7 @@ def _read_one(stores: Stores, policy: Policy | None, grant: Grant, now: datetime
         sessions = stores.sessions.list_of_grant(GrantId(grant.id)).sessions
         return GrantActivity(grant, _of_role(grant, sessions, now), sessions)
     if _has_permission_set(grant) or _has_group(grant):
-        was_open = grant.opened_at is not None
-        return GrantActivity(grant, _of_user(grant, policy, now) if was_open else None)
+        return GrantActivity(grant, _of_user(grant, policy, now) if grant.was_open else None)
     return None
 
 

@@ -28,7 +28,7 @@ def test_home_decides_page_by_page_and_says_so_at_the_row(screens: Screens) -> N
     home.get_by_role("button", name="Approve", exact=True).click()
 
     expect(home.get_by_text("Approved.", exact=False)).to_be_visible()
-    expect(home.get_by_role("button", name=f"✓ To decide ({ROWS_PER_PAGE})")).to_be_visible()
+    expect(home.get_by_role("button", name=f"● To decide ({ROWS_PER_PAGE})")).to_be_visible()
     assert screens.stored(asked[0]).approver is not None
 
 

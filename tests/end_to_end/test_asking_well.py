@@ -91,6 +91,14 @@ def test_nobody_requests_for_somebody_without_access_here(harness: Harness) -> N
     assert list(harness.stores.requests.iterate()) == []
 
 
+def test_limits_of_the_other_person_are_named_as_theirs(harness: Harness) -> None:
+    harness.ask(MIRA, "vault", "1h")
+    submit(harness, JON, "vault", on_behalf_of=MIRA)
+    assert f"<@{MIRA}> already has a request open for `vault`" in harness.next_reply(JON)
+    submit(harness, JON, "vault", "staging", on_behalf_of=MIRA)
+    assert "`vault`: This person has a request open for vault" in harness.next_reply(JON)
+
+
 def test_several_profiles_are_cards_of_their_own(harness: Harness) -> None:
     answer = submit(harness, MIRA, "prod", "vault", "staging")
     requests = {str(each.profile): each for each in harness.stores.requests.iterate()}
@@ -134,6 +142,16 @@ def test_less_time_is_given_in_the_form(harness: Harness) -> None:
     assert approved.access_ends_at is not None
     assert approved.decided_at is not None
     assert approved.access_ends_at - approved.decided_at == HOUR / 2
+
+
+def test_no_form_is_opened_for_a_vote_that_counts_already(harness: Harness) -> None:
+    request = harness.ask(MIRA)
+    card = harness.card(request)
+    harness.slack.press(JON, card, APPROVE)
+    assert harness.reads(JON, "Approved.")
+    harness.slack.press(JON, card, MORE, f"comment:{request.id}")
+    assert harness.reads(JON, "You already approved this")
+    assert harness.slack.modal(JON) is None
 
 
 def test_ended_request_is_requested_again_with_one_press(harness: Harness) -> None:

@@ -15,6 +15,7 @@ from core.request import RequestStatus
 from core.stores.base import Stores
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
+from localslack.faults import Refuse
 from tests.end_to_end.harness import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Harness, text_of, walk_text
 from tests.harness.clock import FrozenClock
 
@@ -61,6 +62,24 @@ def test_action_in_another_instance_is_judged_by_the_record(harness: Harness, tm
 
     assert harness.stored(request).approver == JON
     assert harness.stored(waiting).approver == AIKO
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_outcome_of_another_instances_form_is_beside_or_sent(
+    harness: Harness, tmp_path: Path, *, is_refused: bool
+) -> None:
+    request = harness.ask()
+    harness.slack.press(JON, harness.card(request), DENY)
+    form = harness.modal(JON)
+    with (
+        closing(SqliteStores(str(tmp_path / "countersign.db"), StoreSettings(clock=harness.clock))) as stores,
+        Harness(stores, harness.clock, slack=harness.slack) as second,
+    ):
+        if is_refused:
+            second.slack.faults.next(Refuse("user_not_in_channel"), "chat.postEphemeral")
+        second.slack.submit(JON, form, {"reason": {"answer": "Not during the freeze"}})
+        assert harness.reads(JON, "You denied `prod` for 2h")
+        assert [bool(second.slack.dm(JON)), bool(second.slack.ephemerals(JON))] == [is_refused, not is_refused]
 
 
 def test_double_click_counts_once_and_the_second_says_so(harness: Harness) -> None:

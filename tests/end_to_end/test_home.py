@@ -37,11 +37,11 @@ def text(view: View) -> str:
 def test_filter_stays_with_the_outcome_where_it_was_clicked(harness: Harness) -> None:
     first, second = harness.ask(MIRA), harness.ask(AIKO)
     view = press(harness, JON, harness.home(JON), "home:show:decide")
-    assert "✓ To decide (2)" in text(view)
+    assert "● To decide (2)" in text(view)
     view = press(harness, JON, view, APPROVE, first.id)
 
     assert harness.status(first) is RequestStatus.APPROVED
-    assert "✓ To decide (1)" in text(view)
+    assert "● To decide (1)" in text(view)
     heading = text(view).index(SectionKey.DECIDE.heading)
     assert heading < text(view).index(f"Approved. <@{MIRA}> has") < text(view).index(second.id)
 
@@ -58,12 +58,12 @@ def test_answer_to_a_click_is_drawn_over_what_came_between(harness: Harness) -> 
 
 def test_tab_that_was_opened_again_keeps_its_part(harness: Harness) -> None:
     press(harness, MIRA, harness.home(MIRA), "home:show:live")
-    assert "✓ Live" in text(harness.home(MIRA))
+    assert "● Live" in text(harness.home(MIRA))
 
 
 def test_guest_reads_why_there_is_nothing(harness: Harness) -> None:
     view = harness.home(GUEST)
-    assert text(view).startswith("There's nothing for you here: guests cannot act here")
+    assert text(view).startswith("There's nothing for you here: guests can't use Countersign")
     assert not [block for block in view.blocks if block["type"] == "actions"]
 
 

@@ -132,10 +132,11 @@ def take_samples(slack: LocalSlack, request: Request) -> Samples:
     client = WebClient(slack.bot_token, base_url=slack.api_url)
     client.chat_postMessage(channel=ACCESS, text=card.text, blocks=list(card.blocks))
     shown = slack.messages(ACCESS)[-1]
-    press = slack.press(JON, shown, APPROVE).payload
+    # First the form: it opens only while the request waits for a decision.
     slack.press(AIKO, shown, DENY)
     form = slack.wait_until(lambda: slack.modal(AIKO))
     assert form is not None
+    press = slack.press(JON, shown, APPROVE).payload
     assert form.callback_id == DENY_CALLBACK
     return Samples(press, slack.submit(AIKO, form, {"reason": {"answer": "not during the freeze"}}).payload)
 
@@ -158,7 +159,8 @@ def click_until_dead(slack: LocalSlack, samples: Samples, todo: Iterator[Request
                 recorded.decided(request.id, RequestStatus.APPROVED)
         else:
             answer = slack.send_forged("interactive", samples.form_of(request))
-            if is_recorded(answer) and "Denied." in answer.body:
+            # A form closes when what it decides is recorded; otherwise it says that it isn't yet.
+            if is_recorded(answer) and '"clear"' in answer.body:
                 recorded.decided(request.id, RequestStatus.DENIED)
         if answer.failure is not None:
             return
@@ -171,7 +173,7 @@ def break_until_dead(slack: LocalSlack, recorded: Recorded) -> None:
         answer = slack.run_command(JON, ACCESS, "/breakglass", f"vault incident 1h {reason}")
         if is_recorded(answer) and "You have `vault`" in answer.body:
             recorded.broke(reason)
-            (event_id,) = re.findall("Event `([0-9a-f]{16})`", answer.body)
+            (event_id,) = re.findall("declared:([0-9a-f]{16})", answer.body)
             answer = slack.run_command(JON, ACCESS, "/breakglass", f"close {event_id} it is over")
             if is_recorded(answer) and "Closed." in answer.body:
                 recorded.closed_again(reason)

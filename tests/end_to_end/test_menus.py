@@ -112,7 +112,7 @@ def test_several_profiles_are_requested_for_the_time_all_allow(many: Harness) ->
     requests = list(many.stores.requests.iterate())
     assert sorted(request.profile for request in requests) == ["prod", "team-7"]
     assert len({request.bundle for request in requests}) == 1
-    assert "You requested 2 of 2 profiles. Each is decided on its own:" in last_reply(many, MIRA)
+    assert "You requested 2 profiles. Each is decided separately:" in last_reply(many, MIRA)
 
 
 def test_request_for_somebody_else_waits_for_them(many: Harness) -> None:
@@ -160,7 +160,7 @@ def test_wrong_reason_opens_the_form_with_the_words(many: Harness) -> None:
     many.break_glass(SAM, f"prod security 1h {EMERGENCY}")
     form = many.modal(SAM)
 
-    assert "Not filled in: `security`" in " ".join(walk_text(form.content))
+    assert "left out: `security`" in " ".join(walk_text(form.content))
     assert element(form, "justification")["initial_value"] == EMERGENCY
 
 

@@ -86,9 +86,10 @@ def test_glass_is_broken_and_closed(backlog: Harness) -> None:
 
 
 def test_close_form_opens_while_all_other_forms_are_held(harness: Harness) -> None:
-    request = harness.ask()
+    # A form opens only for somebody who may decide.
+    of_mira, of_jon, vault = harness.ask(), harness.ask(JON), harness.ask(profile="vault", duration="1h")
+    cards = {JON: of_mira, AIKO: of_mira, MIRA: of_jon, SAM: vault}
     harness.declare(SAM)
-    card = harness.card(request)
     emergency = harness.slack.wait_until(
         lambda: next((each for each in harness.slack.messages(ACCESS) if CLOSE in str(each.blocks)), None)
     )
@@ -96,8 +97,8 @@ def test_close_form_opens_while_all_other_forms_are_held(harness: Harness) -> No
     harness.slack.faults.next(
         stall := Stall(), "views.open", times=None, where=lambda call: DENY_CALLBACK in str(call.get("view"))
     )
-    for person in (MIRA, JON, AIKO, SAM) * 2:
-        assert harness.slack.press(person, card, DENY).failure is None
+    for person, request in [*cards.items()] * 2:
+        assert harness.slack.press(person, harness.card(request), DENY).failure is None
     harness.slack.wait_until(lambda: stall.held == BOUNDS[Lane.FORM].workers)
     harness.slack.press(SAM, emergency, CLOSE)
 

@@ -87,7 +87,7 @@ def test_form_on_a_stalled_store_says_so_and_then_the_outcome(harness: Harness, 
         assert answer.view is not None
         assert "This isn't recorded yet" in " ".join(walk_text(answer.view.blocks))
 
-    harness.slack.wait_until(lambda: "Denied." in " ".join(walk_text(harness.modal(JON).blocks)))
+    harness.slack.wait_until(lambda: "You denied" in " ".join(walk_text(harness.modal(JON).blocks)))
     assert harness.status(request) is RequestStatus.DENIED
 
 
@@ -100,7 +100,7 @@ def test_outcome_of_a_closed_form_comes_as_a_direct_message(harness: Harness, tm
         harness.slack.close(JON, harness.modal(JON))
 
     harness.slack.wait_until(lambda: harness.slack.dm(JON))
-    assert "Denied." in text_of(harness.slack.dm(JON)[-1])
+    assert "You denied" in text_of(harness.slack.dm(JON)[-1])
 
 
 def test_damaged_record_is_reported_to_the_person_and_operators(

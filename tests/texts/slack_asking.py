@@ -11,7 +11,8 @@ from bot.views.asking import again, confirm, question
 from bot.views.replies import explain
 from bot.views.request.card import request_card
 from bot.views.request.list import ListKind, RequestRow, list_page
-from core.errors import CountersignError, InvalidInput, NotAllowed
+from core.errors import CountersignError, InvalidInput, LimitReached, NotAllowed
+from core.open_requests import OPEN_REQUEST
 from tests.builders import APPROVER, HOUR, REQUESTER, SECOND_APPROVER
 from tests.texts import records
 from tests.texts.records import AFTER, LATER, NOW
@@ -92,6 +93,9 @@ def _messages() -> dict[str, Message]:
         "confirmed, in the thread, nobody to mention": confirm.confirmed_in_thread(confirmed, ""),
         "confirmed, to the asker": confirm.confirmed_to_asker(confirmed),
         "requested for somebody": confirm.submitted_for(asked),
+        "open already": confirm.already_open_for(
+            asked.requester, asked.profile, LimitReached(OPEN_REQUEST, asked.id, asked.expires_at), None
+        ),
         "the other doesn't need it": confirm.cancelled_by_other(asked, REQUESTER),
         "the asker took it back": confirm.cancelled_by_other(asked, SECOND_APPROVER),
         "approved, to the asker": confirm.ended_for_asker(confirmed.approve(APPROVER, NOW)),

@@ -194,7 +194,7 @@ _GROUP_CHANGES: Final[dict[str, dict[str, JsonValue]]] = {
 
 
 _REFUSALS: Final[dict[str, dict[str, JsonValue]]] = {
-    "no rule": {"unmet": [f"no rule covers vault with {INVOKER} as user", f"{INVOKER} is not among the users"]},
+    "no rule": {"unmet": [f"no rule lets {INVOKER} break the glass for vault", f"{INVOKER} is not among the users"]},
     "already open": {"limit": "live event", "value": str(EVENT), "ends_at": "2026-01-15T04:53:45.120000Z"},
     "cooldown": {"limit": "cooldown", "value": "30m", "ends_at": "2026-01-15T04:53:45.120000Z", "times": 3},
     "the replaced request is decided": {"status": "approved", "wanted": "cancelled"},
@@ -285,7 +285,8 @@ def _home(stores: Stores) -> Iterator[Text]:
     for muted in (frozenset[DmKind](), frozenset({DmKind.REMINDERS})):
         yield Text("Slack: direct messages", f"form, {len(muted)} muted", write_view(notify_form(muted)))
         chosen = [{"value": kind.value} for kind in DmKind if kind not in muted]
-        assert read_notify_form({"state": {"values": {KINDS: {ANSWER: {"selected_options": chosen}}}}}) == muted
+        state = {"values": {KINDS: {ANSWER: {"selected_options": chosen}}}}
+        assert read_notify_form({**notify_form(()), "state": state})[1] == muted
         saved = notify_saved(muted)
         yield Text("Slack: direct messages", f"saved, {len(muted)} muted", write_view(notice(saved)))
 

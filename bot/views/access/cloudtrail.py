@@ -43,7 +43,7 @@ _MAX_BLOCKS: Final = 10
 
 
 def _unused(activity: GrantActivity) -> str:
-    if activity.grant.opened_at is None:
+    if not activity.grant.was_open:
         return "it was never open."
     return "no credentials were issued for it, so nothing was done with it."
 

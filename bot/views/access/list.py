@@ -76,6 +76,6 @@ def access_row(row: AccessRow, now: datetime) -> list[Block]:
     buttons = access_buttons(access, may_extend=True) if row.may_end else []
     # Revoking takes a reason, so it is typed.
     is_anothers = row.may_revoke and not row.may_end and access.may_end
-    hint = f"To revoke it: {code(f'{ACCESS} revoke {access.source_id} <why>')}"
+    hint = f"To revoke it:\n{code(f'{ACCESS} revoke {access.source_id} <why>')}"
     small = [*session_blocks(row.sessions, now), *([context(hint)] if is_anothers else [])]
     return [mrkdwn(line), *small, *buttons]

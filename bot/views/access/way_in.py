@@ -53,7 +53,7 @@ def way_in_blocks(way_in: WayIn | None, *, has_setup: bool = False) -> list[Bloc
     if way_in.sso is not None:
         lines += [_login(way_in.sso), *([_setup(way_in.sso)] if has_setup else [])]
     if way_in.role_of is not None:
-        lines.append(f"In a paired terminal: {code(f'countersign exec {way_in.role_of} -- COMMAND')}")
+        lines.append(f"In a paired terminal:\n{code(f'countersign exec {way_in.role_of} -- COMMAND')}")
     text = "\n".join(line for line in lines if line)
     return [mrkdwn(text)] if text else []
 

@@ -42,7 +42,8 @@ def submitted_several(done: Sequence[tuple[str, Request | CountersignError]], ex
         f"• {code(profile)}: {_standing(became) if isinstance(became, Request) else next(sentences)}"
         for profile, became in done
     ]
-    first = f"You requested {made} of {len(done)} profiles. Each is decided on its own:"
+    of = "" if made == len(done) else f" of {len(done)}"
+    first = f"You requested {made}{of} profiles. Each is decided separately:"
     text = first if made else f"{_UNCHANGED}:"
     return Message(text=text, blocks=(mrkdwn(text), *(mrkdwn(line) for line in lines)))
 

@@ -15,6 +15,7 @@ from bot.views.block_kit import (
     button,
     code,
     context,
+    escape,
     length,
     mention,
     moment,
@@ -22,6 +23,7 @@ from bot.views.block_kit import (
     user_text,
 )
 from bot.views.request.card import CANCEL, cancel_button_for
+from core.errors import LimitReached
 from core.request import Request, RequestStatus
 
 CONFIRM: Final = "request:confirm"
@@ -83,6 +85,17 @@ def submitted_for(request: Request) -> Message:
         f"have to confirm it by {moment(request.expires_at)}; then it can be approved. You'll be notified of the "
         "outcome.",
         request,
+    )
+
+
+def already_open_for(person: str, profile: str, reached: LimitReached, link: str | None) -> Message:
+    """To the person who asked: the other one has such a request open. `link` is the address of its card, if known."""
+    which = code(reached.value) if link is None else f"<{link}|{escape(reached.value)}>"
+    line = (
+        f"{mention(person)} already has a request open for {code(profile)}: {which}, until {moment(reached.ends_at)}."
+    )
+    return _line(
+        f"{line} Nothing was changed. It has to be decided or cancelled first; {mention(person)} can cancel it."
     )
 
 

@@ -60,7 +60,7 @@ def break_glass_card(
     blocks: list[Block] = [heading(_headline(event, status)), mrkdwn(_who_and_what(event, status, access))]
     blocks.append(user_text(event.justification, WHY))
     if status is EventStatus.ACTIVE:
-        blocks += [mrkdwn(f":bell: {mentions}")] if mentions else []
+        blocks += [mrkdwn(f":bell: Notified: {mentions}")] if mentions else []
     else:
         blocks += end_blocks(event)
     blocks += _access(event, now, access, way_in, fallbacks)

@@ -187,7 +187,8 @@ def _reason(entry: AuditEntry) -> str:
     unmet = details.get("unmet")
     if isinstance(unmet, list):
         # Groups stay as the policy writes them: a mention here would notify everyone in them.
-        return "; ".join(str(each).replace(f"{entry.actor} is ", "they are ") for each in unmet)
+        said = (str(each).replace(f"{entry.actor} is ", "they are ") for each in unmet)
+        return "; ".join(each.replace(f"no rule lets {entry.actor} ", "no rule lets them ") for each in said)
     if "status" in details:
         return f"the request it would replace is already {details['status']}"
     return str(details.get("why", "no reason was recorded"))

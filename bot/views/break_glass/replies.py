@@ -69,10 +69,9 @@ def _problem(event: BreakGlassEvent, fallbacks: Sequence[str]) -> list[Block]:
 
 def closed(event: BreakGlassEvent) -> Message:
     """What a close has done."""
-    if event.rights:
-        access = f"{mention(event.invoker)}'s access to {code(event.profile)}"
-        return reply(f"Closed. {access} is being removed; the card says when it's gone.")
-    return reply(f"Closed. {mention(event.invoker)}'s access to {code(event.profile)} has ended.")
+    whose = "Your" if event.closed_by == event.invoker else f"{mention(event.invoker)}'s"
+    ends = "is being removed; the card says when it's gone" if event.rights else "has ended"
+    return reply(f"Closed. {whose} access to {code(event.profile)} {ends}.")
 
 
 def review_recorded(event: BreakGlassEvent) -> Message:

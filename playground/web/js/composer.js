@@ -110,7 +110,7 @@ export function Composer({ ws, person, channel, id, notify, thread, draft, setDr
         id="${id}-composer"
         rows="1"
         aria-label=${name}
-        placeholder=${thread ? "Reply…" : `Message #${channel.name}, or type /`}
+        placeholder=${thread ? "Reply…" : `Message #${channel.name}`}
         aria-autocomplete="list"
         aria-haspopup="listbox"
         aria-controls=${isOpen ? `${id}-found` : null}

@@ -69,5 +69,5 @@ export function length(seconds) {
     [Math.floor(seconds / 3600) % 24, "h"],
     [Math.floor(seconds / 60) % 60, "min"],
   ].filter(([count]) => count > 0);
-  return parts.slice(0, 2).map(([count, unit]) => `${count} ${unit}`).join(" ") || `${seconds} s`;
+  return parts.slice(0, 2).map(([count, unit]) => `${count}\u00a0${unit}`).join(" ") || `${seconds} s`;
 }

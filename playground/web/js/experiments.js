@@ -57,7 +57,7 @@ export function ExperimentsPanel({ ws, evidence, experiments }) {
         <h2>Experiments</h2>
         <button type="button" class="icon-button" aria-label="Close" onClick=${close}><${Icon} name="close" /></button>
       </header>
-      <div ref=${tabs} class="tabs" role="tablist" aria-label="Experiments" onKeyDown=${onKeyDown}>
+      <div ref=${tabs} class="experiment-tabs" role="tablist" aria-label="Experiments" onKeyDown=${onKeyDown}>
         ${TABS.map((each) => html`
           <button key=${each.name} type="button" role="tab" id="tab-${each.name}" aria-controls="experiment" aria-selected=${each.name === tab} tabindex=${each.name === tab ? 0 : -1} onClick=${() => setTab(each.name)}>${each.text}</button>
         `)}

@@ -2,14 +2,17 @@
 
 import { Component, html } from "../vendor/htm-preact-3.1.1.js";
 
-/** `fields` are the properties that the component shows; functions that only call the server aren't among them. */
+/** `fields` are what the component shows; functions that only call the server aren't among them. */
 export const kept = (inner, fields) =>
   class Kept extends Component {
     shouldComponentUpdate(next) {
-      return fields(next).some((value, index) => value !== fields(this.props)[index]);
+      const now = fields(next);
+      return now.length !== this.shown.length || now.some((value, index) => value !== this.shown[index]);
     }
 
     render(props) {
+      // Kept here, because the workspace is one object that changes: asked later, it would give what is shown next.
+      this.shown = fields(props);
       return html`<${inner} ...${props} />`;
     }
   };

@@ -40,15 +40,22 @@ function Modal({ ws, person, view, id, depth, isTop, isActive }) {
   useLayoutEffect(() => {
     if (!isTop) return undefined;
     const first = view.content.blocks.map((b) => b.element).find((e) => e?.focus_on_load)?.action_id;
-    return keepFocus(box.current, {
+    const leave = keepFocus(box.current, {
       first: first ? `[id$="-${CSS.escape(first)}"]` : ".dialog-body :is(input, textarea, button, [tabindex='0'])",
       onEscape: () => latest.current(),
       mayTake: isActive(),
     });
+    // On a small screen, the browser shows no more than the field that has the focus: the title is cut off.
+    const isTall = box.current.offsetHeight > window.innerHeight;
+    if (isActive()) box.current.scrollIntoView({ block: isTall ? "start" : "nearest" });
+    return leave;
   }, [isTop]);
   const errorCount = Object.keys(surface.errors).length;
   useLayoutEffect(() => {
-    if (errorCount) box.current.querySelector('[aria-invalid="true"]')?.focus();
+    if (!errorCount) return;
+    box.current.querySelector('[aria-invalid="true"]')?.focus();
+    // What is wrong stands below the field, and may be out of sight although the field isn't.
+    box.current.querySelector(".input-error")?.scrollIntoView({ block: "nearest" });
   }, [errorCount]);
 
   const submit = async (event) => {

@@ -61,3 +61,9 @@ def test_button_about_access_names_its_decision(source: str) -> None:
 def test_button_about_no_access_is_refused(value: object) -> None:
     with pytest.raises(InvalidInput, match="doesn't name any access"):
         read_pressed_source({"value": value})
+
+
+@pytest.mark.parametrize("metadata", ["{}", "{}:" + 64 * "a", "7:{}"])
+def test_form_names_the_record_it_is_about(metadata: str) -> None:
+    view = {"callback_id": "request:some_form", "private_metadata": metadata.format("0123456789abcdef")}
+    assert read_interaction({"user": {"id": "U0ANN"}, "view": view}, {}).record == "REQUEST#0123456789abcdef"

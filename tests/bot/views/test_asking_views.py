@@ -18,7 +18,8 @@ from bot.views.request.card import APPROVE, MORE, request_card
 from bot.views.request.form import BegunRequest, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page
 from core.actor import UserId
-from core.errors import InvalidInput, NotAllowed
+from core.errors import InvalidInput, LimitReached, NotAllowed
+from core.open_requests import OPEN_REQUEST
 from core.question import ANSWER_LENGTH, MAX_QUESTIONS
 from core.request import Request
 from core.services.bundle import MAX_PROFILES
@@ -64,6 +65,9 @@ LINES: dict[str, Callable[[], Message]] = {
     "confirmed, in the thread": lambda: confirm.confirmed_in_thread(for_another(is_confirmed=True), EVERYBODY),
     "confirmed, to the asker": lambda: confirm.confirmed_to_asker(for_another(is_confirmed=True)),
     "requested for somebody": lambda: confirm.submitted_for(for_another()),
+    "open already, to the asker": lambda: confirm.already_open_for(
+        REQUESTER, "p" * 80, LimitReached(OPEN_REQUEST, "0" * 16, LATE), f"https://{'x' * 200}"
+    ),
     "not needed": lambda: confirm.cancelled_by_other(for_another(), REQUESTER),
     "taken back": lambda: confirm.cancelled_by_other(for_another(), ASKER),
     "approved, to the asker": lambda: confirm.ended_for_asker(

@@ -74,7 +74,7 @@ def test_form_with_a_forbidden_profile_says_so_first() -> None:
 
     check_view(form, "modal")
     assert "You can't break the glass for `vault`" in str(form["blocks"][1])
-    assert "Not filled in: `0h`" in str(form["blocks"][2])
+    assert "left out: `0h`" in str(form["blocks"][2])
 
 
 def test_form_offers_what_some_profile_allows() -> None:

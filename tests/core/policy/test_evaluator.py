@@ -62,7 +62,7 @@ class TestRequests:
         decision = policy(rule(requesters=["S0ENG"])).judge_request(actor(ALICE), "prod", HOUR, NOW)
         assert decision.rule is None
         assert decision.unmet == (
-            "no rule covers prod with U0ALICE as requester",
+            "no rule lets U0ALICE request prod",
             "U0ALICE is not among the requesters of rule main: S0ENG",
         )
 

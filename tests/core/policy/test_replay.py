@@ -55,7 +55,7 @@ def test_same_policy_decides_the_same() -> None:
         (
             "requesters: [S0ENG]",
             "requesters: [S0LEADS]",
-            "would be refused: no rule covers prod with U0ANN as requester",
+            "would be refused: no rule lets U0ANN request prod",
         ),
         (
             "max_duration: 4h}",

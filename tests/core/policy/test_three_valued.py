@@ -318,7 +318,7 @@ def test_waiting_request_is_allowed_while_its_rule_allows_it() -> None:
     [
         ((approval("second"),), "rule first, under which this was asked, is not in the policy any more"),
         ((approval("first", max_duration="30m"),), "1h is longer than the 30m that are allowed"),
-        ((approval("first", requesters=[CLEO]),), "no rule covers prod with U0ANN as requester"),
+        ((approval("first", requesters=[CLEO]),), "no rule lets U0ANN request prod"),
         ((approval("strict", requesters=[ANN]), approval("first")), "rule strict decides about U0ANN now"),
     ],
 )

@@ -23,7 +23,7 @@ ASKED_FOR = int(os.environ.get("COUNTERSIGN_RACE_ROUNDS", "0"))
 # When a store loses its conditions, nearly every round fails: 6 to 10 of 10, in every scenario.
 ROUNDS = ASKED_FOR or 60
 # There a round costs some thirty times as much.
-ROUNDS_ON_DYNAMODB_LOCAL = ASKED_FOR or 20
+ROUNDS_ON_DYNAMODB_LOCAL = ASKED_FOR or 12
 SCENARIOS = (*requests.SCENARIOS, *break_glass.SCENARIOS, *emergencies.SCENARIOS)
 EVERY_SCENARIO = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name.replace(" ", "-"))
 ContestantsOn = Callable[[str], AbstractContextManager[Contestants]]

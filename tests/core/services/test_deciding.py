@@ -52,6 +52,11 @@ def test_votes_are_counted_until_the_last_one_opens_the_window(
     assert (vote.outcome, decision.outcome, decision.subject) == ("pending", "approved", RITA.id)
 
 
+def test_approver_can_deny_what_still_waits_after_their_vote(requests: RequestService, pending: Request) -> None:
+    assert requests.approve(request_id_of(pending), ANN).status is RequestStatus.PENDING
+    assert requests.deny(request_id_of(pending), ANN, "Not during the freeze").status is RequestStatus.DENIED
+
+
 def test_second_vote_of_one_person_changes_nothing(requests: RequestService, stores: Stores, pending: Request) -> None:
     once = requests.approve(request_id_of(pending), ANN, "yes")
     assert requests.approve(request_id_of(pending), ANN, "yes, yes") == once

@@ -194,8 +194,13 @@ def _play(client: Any) -> list[Any]:  # noqa: ANN401 - botocore makes its method
 
 def test_moto_answers_alike_where_it_knows_the_rule(aws: PretendAws) -> None:
     ours = _play(aws_client("iam", aws, aws.add_role_session(LOCAL)))
-    with mock_aws():
+    mocked = mock_aws()
+    # It would empty the servers of moto that other tests of this process use.
+    mocked.start(reset=False)
+    try:
         theirs: Any = boto3.client("iam", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
         theirs.create_role(RoleName=_ROLE, AssumeRolePolicyDocument=json.dumps(trust_policy()))
         theirs.put_role_policy(RoleName=_ROLE, PolicyName="work", PolicyDocument=json.dumps(ALLOW_ALL))
         assert ours == _play(theirs)
+    finally:
+        mocked.stop()

@@ -30,6 +30,7 @@ from core.policy.target_config import AwsRoleConfig, IdentityCenterConfig, Webho
 from core.request import Request
 from localslack.block_kit import check_message_blocks, check_view
 from tests.bot.views.access.accesses import (
+    BY,
     EVENT,
     FALLBACKS,
     GRANTEE,
@@ -133,6 +134,14 @@ def test_lists_and_home_are_valid_at_the_longest_inputs(state: str) -> None:
     row = HomeRow("0" * 16, access_row(AccessRow(access, may_end=True), now))
     sections = [HomeSection(key, [row], 1) for key in (SectionKey.ACCESS, SectionKey.REQUESTS)]
     check_view(home_tab(HomePage(sections), now), "home")
+
+
+def test_access_taken_before_it_was_announced_was_open() -> None:
+    given = a_grant(0, REQUEST).end_early(BY, MID, LONGEST).close(MID, residual_until=MID + HOUR)
+    access = summarize([given], MID)
+    shown = formatted(request_card(approved(), MID, access=access, way_in=WAY_IN))
+    assert "never open" not in shown
+    assert "can live until" in shown
 
 
 @pytest.mark.parametrize(
