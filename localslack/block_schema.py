@@ -40,6 +40,9 @@ def _one_source(element: Json, at: str, report: Report) -> None:
     file = element.get("slack_file")
     if ("image_url" in element) == (file is not None) or (file is not None and len(file) != 1):
         report.add("must provide either `image_url`, or `slack_file` with an `id` or a `url`", at)
+    address = element.get("image_url", "https://")
+    if isinstance(address, str) and not address.startswith(("https://", "http://")):
+        report.add("must be a valid URL", f"{at}/image_url")
 
 
 _IMAGE = ObjectRule({"alt_text": StringRule(limits.ALT_TEXT)}, {**_PICTURE}, _one_source)

@@ -74,6 +74,8 @@ def _destination(backend: Backend, name: str) -> Channel:
 
 def _own_message(backend: Backend, request: ApiRequest, not_own: str) -> SlackMessage:
     channel = backend.workspace.channel(request.required("channel"))
+    if channel.im_user is None and channel.is_private and backend.app.bot_user not in channel.members:
+        raise SlackRefusal("channel_not_found")
     message = backend.workspace.find_message(channel.id, request.required("ts"))
     if message is None or message.is_ephemeral:
         raise SlackRefusal("message_not_found")
@@ -147,6 +149,8 @@ def _post_ephemeral(backend: Backend, request: ApiRequest) -> Json:
 
 def _get_permalink(backend: Backend, request: ApiRequest) -> Json:
     channel = backend.workspace.channel(request.required("channel"))
+    if channel.im_user is None and channel.is_private and backend.app.bot_user not in channel.members:
+        raise SlackRefusal("channel_not_found")
     message = backend.workspace.find_message(channel.id, request.required("message_ts"))
     if message is None or message.is_ephemeral:
         raise SlackRefusal("message_not_found")

@@ -24,7 +24,7 @@ _SIGNATURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/gif": b"GIF8", "image/j
 
 def _get_upload_url(backend: Backend, request: ApiRequest) -> Json:
     name, length = request.required("filename"), request.required("length")
-    if not length.isdecimal() or int(length) < 1:
+    if not (length.isascii() and length.isdecimal()) or int(length) < 1:
         raise SlackRefusal("invalid_arguments", problems=["`length` must be a number above 0 [json-pointer:/length]"])
     if int(length) > limits.UPLOADED_BYTES:
         raise SlackRefusal("file_upload_size_restricted")

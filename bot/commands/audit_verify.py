@@ -18,7 +18,7 @@ import click
 
 from bot.commands.opening import opened, store_option
 from bot.commands.progress_line import ProgressLine
-from bot.commands.terminal import Ink, color_option, count_of, json_option, read_moment, write_json
+from bot.commands.terminal import FILE, Ink, color_option, count_of, json_option, read_moment, write_json
 from bot.settings import read_settings
 from core.audit.checkpoint import find_checkpoint_before, find_last_checkpoint
 from core.audit.comparison import PinnedCheckpoint, check_pinned, compare_with_export
@@ -45,8 +45,10 @@ _NUMBER: Final = re.compile(r"[0-9]{1,12}")
 @store_option
 @click.option("--since", metavar="CHECKPOINT", help="Only what came after a checkpoint: last, a number, or a time.")
 @click.option("--checkpoint", "pinned", multiple=True, metavar="NUMBER:DIGEST", help="A checkpoint that must be there.")
-@click.option("--against", metavar="FILE", help="An earlier export, whose entries must all be there.")
-@click.option("--public-key", metavar="FILE", help="Verify the signatures with this key, without the secret one.")
+@click.option("--against", metavar="FILE", type=FILE, help="An earlier export, whose entries must all be there.")
+@click.option(
+    "--public-key", metavar="FILE", type=FILE, help="Verify the signatures with this key, without the secret one."
+)
 @click.option("--quiet", is_flag=True, help="Print findings only, and no progress.")
 @json_option
 @color_option

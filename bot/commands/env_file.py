@@ -9,6 +9,8 @@ import os
 
 import click
 
+from bot.commands.terminal import FILE
+
 
 def _load(_: click.Context, __: click.Parameter, path: str | None) -> None:
     if path is not None:
@@ -23,6 +25,6 @@ def _load(_: click.Context, __: click.Parameter, path: str | None) -> None:
 
 
 env_file_option = click.option(
-    "--env-file", metavar="FILE", is_eager=True, expose_value=False, callback=_load,
+    "--env-file", metavar="FILE", type=FILE, is_eager=True, expose_value=False, callback=_load,
     help="A file of settings, such as `countersign init` writes. The environment comes first.",
 )  # fmt: skip

@@ -22,7 +22,7 @@ import click
 from bot.commands.init_answers import InitOptions, Questions, ask_for_policy
 from bot.commands.init_files import ENV_FILE, KEY_FILE, POLICY_FILE, STORE_FILE, SettingsFile, create_key, create_policy
 from bot.commands.init_tokens import ask_for_tokens
-from bot.commands.terminal import Ink, color_option
+from bot.commands.terminal import FILE, Ink, color_option
 from bot.settings import read_settings, read_slack_settings
 from bot.settings.env_file import add_missing, write_lines
 from core.errors import InvalidInput
@@ -36,9 +36,15 @@ _KEY: Final = "COUNTERSIGN_AUDIT_KEY"
 
 
 @click.command()
-@click.option("--folder", default=".", show_default=True, metavar="PATH", help="Where the files are written.")
-@click.option("--bot-token-file", metavar="FILE", help="A file with the bot token, instead of SLACK_BOT_TOKEN.")
-@click.option("--app-token-file", metavar="FILE", help="A file with the app-level token, instead of SLACK_APP_TOKEN.")
+@click.option(
+    "--folder", default=".", show_default=True, metavar="PATH", type=FILE, help="Where the files are written."
+)
+@click.option(
+    "--bot-token-file", metavar="FILE", type=FILE, help="A file with the bot token, instead of SLACK_BOT_TOKEN."
+)
+@click.option(
+    "--app-token-file", metavar="FILE", type=FILE, help="A file with the app-level token, instead of SLACK_APP_TOKEN."
+)
 @click.option("--channel", metavar="NAME", help="The channel in which requests are decided, by its name or its id.")
 @click.option("--me", "operator", metavar="PERSON", help="You, in Slack: a name or a member ID.")
 @click.option("--approver", "approvers", multiple=True, metavar="NAME", help="A person or a user group. Repeatable.")

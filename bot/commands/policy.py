@@ -20,7 +20,7 @@ from bot.commands.policy_explain import explain
 from bot.commands.policy_files import json_option, plain_errors, policy_option, print_json, read_or_exit
 from bot.commands.policy_replay import replay
 from bot.commands.policy_test import test
-from bot.commands.terminal import Ink, color_option, count_of
+from bot.commands.terminal import FILE, Ink, color_option, count_of
 from bot.settings import read_settings
 from core.audit.trail import AuditAction
 from core.clock import format_time
@@ -39,7 +39,7 @@ def policy() -> None:
 
 
 @policy.command()
-@click.argument("path", required=False)
+@click.argument("path", required=False, type=FILE)
 @policy_option
 @json_option
 @color_option

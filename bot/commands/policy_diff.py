@@ -13,7 +13,7 @@ from dataclasses import asdict
 import click
 
 from bot.commands.policy_files import json_option, load_policy_file, print_json
-from bot.commands.terminal import Ink
+from bot.commands.terminal import FILE, Ink
 from core.policy.difference import Change, PolicyDifference, RightChange, compare_policies
 
 _DIFFERENT = 1
@@ -21,8 +21,8 @@ _MARKS = {Change.GAINED: "+", Change.LOST: "-", Change.CHANGED: "~"}
 
 
 @click.command()
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", type=FILE)
+@click.argument("new", type=FILE)
 @json_option
 def diff(old: str, new: str, *, as_json: bool) -> None:
     """List who gains and who loses what, in plain words, if NEW takes the place of OLD."""

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import click
 
-from bot.commands.terminal import Ink
+from bot.commands.terminal import FILE, Ink
 from core.errors import InvalidInput
 from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.policy import Policy
@@ -27,6 +27,8 @@ policy_option = click.option(
     envvar="COUNTERSIGN_POLICY",
     default="policy.yml",
     show_default=True,
+    type=FILE,
+    metavar="FILE",
     help="The policy file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 import click
 
 from bot.commands.policy_files import MISTAKEN, json_option, load_policy_file, policy_option, print_json, read_or_exit
-from bot.commands.terminal import Ink, count_of
+from bot.commands.terminal import FILE, Ink, count_of
 from core.policy.case_source import load_cases
 from core.policy.cases import CaseOutcome, judge_cases
 
 
 @click.command()
-@click.argument("cases_path", metavar="CASES")
+@click.argument("cases_path", metavar="CASES", type=FILE)
 @policy_option
 @json_option
 @click.option("--verbose", is_flag=True, help="Also list the cases that came as expected.")

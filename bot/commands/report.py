@@ -20,7 +20,7 @@ from bot.commands.opening import opened, store_option
 from bot.commands.progress_line import ProgressLine
 from bot.commands.report_files import check_places, write_csv, write_html
 from bot.commands.report_names import find_names
-from bot.commands.terminal import count_of
+from bot.commands.terminal import FILE, count_of
 from bot.settings import Settings, read_settings
 from bot.views.report.page import MAX_ROWS
 from bot.views.report.statement import describe_integrity
@@ -52,8 +52,12 @@ _MAX_ALL_ROWS: Final = 1_000_000
 @store_option
 @click.option("--since", metavar="TIME", required=True, help="From this time on, such as 2026-07-01.")
 @click.option("--until", metavar="TIME", help="Up to this time, not including it. Default: now.")
-@click.option("--out", metavar="FILE", required=True, help="The HTML page to write. It replaces an older one.")
-@click.option("--csv", "folder", metavar="FOLDER", help="Write each table as a CSV file into this folder, too.")
+@click.option(
+    "--out", metavar="FILE", type=FILE, required=True, help="The HTML page to write. It replaces an older one."
+)
+@click.option(
+    "--csv", "folder", metavar="FOLDER", type=FILE, help="Write each table as a CSV file into this folder, too."
+)
 @click.option("--timezone", "zone_name", default="UTC", show_default=True, help="The time zone, such as Europe/Berlin.")
 @click.option(
     "--rows",

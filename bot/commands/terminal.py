@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import click
 
@@ -32,6 +32,8 @@ color_option = click.option(
     "--color/--no-color", default=None, is_eager=True, expose_value=False, callback=_choose_color,
     help="Print colours, or none. Default: on a terminal, unless NO_COLOR is set.",
 )  # fmt: skip
+FILE: Final = click.Path(readable=False)
+"""A name of a file or a folder, which a shell completes. Whether it can be used is for the command to say."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output, for scripts.")
 
 

@@ -142,6 +142,10 @@ def test_valid_blocks_are_taken(block: Json) -> None:
             "must be less than or equal to 3000 [json-pointer:/blocks/0/element/max_length]",
         ),
         (field(button("x", "a")), "unsupported type: button [json-pointer:/blocks/0/element/type]"),
+        (
+            {"type": "image", "image_url": "javascript:alert(1)", "alt_text": "x"},
+            "must be a valid URL [json-pointer:/blocks/0/image_url]",
+        ),
     ],
 )
 def test_invalid_blocks_are_refused_in_slacks_words(block: Json, problem: str) -> None:

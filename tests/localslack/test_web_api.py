@@ -190,6 +190,7 @@ class TestDirectory:
         assert client.conversations_info(channel=OLD)["channel"]["is_archived"] is True
         assert ANN in client.conversations_members(channel=ACCESS)["members"]
         assert error(client, "conversations.info", channel=SECRET) == "channel_not_found"
+        assert error(client, "chat.getPermalink", channel=SECRET, message_ts="1.000001") == "channel_not_found"
         names = [channel["name"] for channel in client.conversations_list(exclude_archived=True)["channels"]]
         assert names == ["access-prod"]
 

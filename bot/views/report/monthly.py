@@ -43,7 +43,7 @@ def monthly_summary(entry: AuditEntry, picture: str | None = None) -> Message:
             }
         )
     blocks.append(context(f"Times in {said.get('timezone', 'UTC')}. For an access review, make the whole report:"))
-    blocks.append(mrkdwn(f"`countersign report --since {said.get('month', '')}-01 --out report.html`"))
+    blocks.append(mrkdwn(f"`{_command(said)}`"))
     return Message(text=title, blocks=tuple(blocks))
 
 
@@ -80,6 +80,18 @@ def _month(entry: AuditEntry) -> str:
              "November", "December")  # fmt: skip
     known = month.isdecimal() and 1 <= int(month) <= len(names)
     return f"{names[int(month) - 1]} {year}" if known else "The month"
+
+
+def _command(said: Mapping[str, Any]) -> str:
+    """What makes a report with the same numbers: of that month, by the same clocks."""
+    year, _, month = str(said.get("month", "")).partition("-")
+    words = ["countersign report"]
+    if year.isdecimal() and month.isdecimal():
+        later, following = divmod(int(month), 12)
+        words.append(f"--since {year}-{month}-01 --until {int(year) + later}-{following + 1:02}-01")
+    if said.get("timezone", "UTC") != "UTC":
+        words.append(f"--timezone {said['timezone']}")
+    return " ".join([*words, "--out report.html"])
 
 
 def _outcomes(said: Mapping[str, Any]) -> str:

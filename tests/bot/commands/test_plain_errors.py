@@ -148,3 +148,12 @@ def test_completion_knows_commands_and_their_options() -> None:
     with patch.dict(os.environ, words):
         found = CliRunner().invoke(countersign, [], prog_name="countersign").output
     assert found == "plain,verify\n"
+
+
+@pytest.mark.parametrize("words", ["report --out re", "policy check po", "policy diff a.yml b", "--env-file a"])
+def test_completion_leaves_names_of_files_to_the_shell(words: str) -> None:
+    typed = f"countersign {words}"
+    environment = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    with patch.dict(os.environ, {"_COUNTERSIGN_COMPLETE": "bash_complete", **environment}):
+        found = CliRunner().invoke(countersign, [], prog_name="countersign").output
+    assert found == f"file,{typed.rsplit(maxsplit=1)[-1]}\n"

@@ -214,4 +214,7 @@ def test_export_skips_and_logs_what_cannot_be_read(harness: StoreHarness, caplog
     harness.spoil_entry(stores.audit.get_chain(requests[1].chain)[0])
     harness.clock.set(A_MOMENT + HOUR)
     assert [entry.chain for entry in stores.audit.export()] == [requests[0].chain, requests[2].chain]
+    found: list[MalformedRecord] = []
+    assert len([*stores.audit.export(on_malformed=found.append)]) == 2
+    assert [each.record for each in found] == [f"audit entry {requests[1].chain}/1"]
     assert requests[1].chain in caplog.text
