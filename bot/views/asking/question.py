@@ -84,7 +84,7 @@ def asked_directly(request: Request, question: Question, *where: Block) -> Messa
 
 def answered_in_thread(question: Question) -> Message:
     """The answer, in the thread of the card, for the person who asked."""
-    line = f"{mention(question.asker)}: {mention(question.answered_by or '')} answers your question {question.number}:"
+    line = f"{mention(question.asker)}: {mention(question.answered_by or '')} answered question {question.number}:"
     return _words(line, question.answer or "")
 
 

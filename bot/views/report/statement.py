@@ -123,5 +123,6 @@ def _describe_checkpoint(report: AccessReport) -> Iterator[str]:
         yield f"{pinned} It was not compared with the trail."
         return
     later = integrity.verification.tally.uncovered
-    rest = f" {later:,} entries are later, and are not pinned yet." if later else ""
+    entries = "1 entry is" if later == 1 else f"{later:,} entries are"
+    rest = f" {entries} later, and not pinned yet." if later else ""
     yield f"{pinned}{rest} Kept elsewhere, its number and digest show later that nobody set the trail back."

@@ -59,6 +59,7 @@ th, td { text-align: left; vertical-align: top; padding: .375rem .625rem; border
 th { font-weight: 600; } thead th { color: var(--quiet); white-space: nowrap; background: var(--panel); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.moment, td.duration { white-space: nowrap; }
+td code { display: inline-block; min-width: 14ch; }
 td.text { min-width: 14rem; max-width: 28rem; overflow-wrap: anywhere; white-space: pre-wrap; }
 td small { color: var(--quiet); display: block; }
 .scroll { overflow: auto; max-height: 85vh; border: 1px solid var(--line); border-radius: .5rem;
@@ -70,6 +71,7 @@ figure .scroll { max-height: 15rem; } figure th[scope="row"] { font-weight: 400;
   body { max-width: none; padding: 0; font-size: 9pt; }
   nav { display: none; } .scroll, figure .scroll { overflow: visible; max-height: none; border: 0; }
   table { font-size: 7pt; } th, td { padding: 2pt 3pt; } td.text { min-width: 0; }
+  td code { min-width: 0; }
   td.moment, td.duration, thead th { white-space: normal; }
   thead { display: table-header-group; } tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
   .charts { grid-template-columns: 1fr 1fr; }
