@@ -78,7 +78,7 @@ def test_request_too_long_for_automatic_approval_is_pending(requests: RequestSer
 @pytest.mark.parametrize(
     ("profile", "duration", "unmet"),
     [
-        ("vault", HOUR, "no rule covers vault"),
+        ("vault", HOUR, "no rule lets U0RITA request vault"),
         ("prod", 4 * HOUR + TICK, "longer than the 4h"),
         ("prod", timedelta(), "no time at all"),
         ("prod", -HOUR, "no time at all"),
