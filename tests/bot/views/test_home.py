@@ -98,7 +98,7 @@ def test_fullest_page_of_one_part_is_valid() -> None:
 def test_filters_count_what_is_behind_them() -> None:
     counts = {HomeFilter.MINE: 3, HomeFilter.DECIDE: 0, HomeFilter.LIVE: 99, HomeFilter.REVIEW: MAX_COUNTED}
     view = home_tab(HomePage([], HomeState(HomeFilter.MINE), counts=counts), NOW)
-    labels = ["All", "✓ Mine (3)", "To decide (0)", "Live (99)", "To review (99+)"]
+    labels = ["All", "● Mine (3)", "To decide (0)", "Live (99)", "To review (99+)"]
     assert [each for each in texts(view) if each in labels] == labels
 
 
