@@ -70,7 +70,11 @@ def _check_slack(read: AllSettings, slack: SlackSettings, policy: Policy | None,
     if slack.bot_token.get_secret_value():
         yield from checks.check_token()
     if checks.is_known:
-        yield from checks.check_scopes(is_email_trusted=policy is not None and policy.document.identity.trust_email)
+        document = policy.document if policy is not None else None
+        yield from checks.check_scopes(
+            is_email_trusted=document is not None and document.identity.trust_email,
+            has_picture=document is not None and document.summary.monthly and document.summary.picture,
+        )
         yield from checks.check_clock()
     # Another token than the bot's: what is wrong with one says nothing about the other.
     if read.is_socket_mode and slack.app_token is not None and not checks.is_unreachable:

@@ -51,7 +51,7 @@ class SlackChecks:
         self.team_id = answer.get("team_id") if answer.get("enterprise_id") else None
         yield fine(f"bot token: {answer.get('user')} in workspace {answer.get('team')}, {answer.get('team_id')}")
 
-    def check_scopes(self, *, is_email_trusted: bool) -> Iterator[CheckResult]:
+    def check_scopes(self, *, is_email_trusted: bool, has_picture: bool = False) -> Iterator[CheckResult]:
         """Does the token have every scope that the bot's calls need, and no others?"""
         listed = self._headers.get("x-oauth-scopes")
         if listed is None:
@@ -64,6 +64,11 @@ class SlackChecks:
             yield wrong(f"scopes: the bot token is missing {', '.join(missing)}", fix)
         if extra := sorted(granted - wanted - {EMAIL_SCOPE, PICTURE_SCOPE}):
             yield note(f"scopes: the bot token also has {', '.join(extra)}, which Countersign doesn't use")
+        if has_picture and PICTURE_SCOPE not in granted:
+            yield note(
+                f"scopes: the monthly summary has no picture, because the bot token is missing {PICTURE_SCOPE}. "
+                "Add it, or set `picture: false` under `summary` in the policy."
+            )
         if not missing:
             yield fine(f"scopes: {', '.join(sorted(wanted))}")
 

@@ -191,6 +191,14 @@ class TestScopes:
         (only,) = _notes(installation)
         assert only == "scopes: the bot token also has channels:history, which Countersign doesn't use"
 
+    def test_summary_without_its_scope_has_no_picture(self, installation: Installation) -> None:
+        policy = (installation.folder / "policy.yml").read_text(encoding="utf-8")
+        installation.write_policy(f"{policy}\nsecurity_channel: C0ACCESS1\nsummary: {{monthly: true}}\n")
+        (only,) = _notes(installation)
+        assert only.startswith(
+            "scopes: the monthly summary has no picture, because the bot token is missing files:write."
+        )
+
     def test_policy_that_names_people_by_e_mail_asks_for_one_more(self, installation: Installation) -> None:
         policy = (installation.folder / "policy.yml").read_text(encoding="utf-8")
         installation.write_policy(f"{policy}\nidentity: {{trust_email: true}}\n")
