@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from core.clock import format_time
 from tests.harness.clock import FrozenClock
@@ -192,15 +191,11 @@ def _play(client: Any) -> list[Any]:  # noqa: ANN401 - botocore makes its method
     return heard
 
 
-def test_moto_answers_alike_where_it_knows_the_rule(aws: PretendAws) -> None:
+def test_moto_answers_alike_where_it_knows_the_rule(aws: PretendAws, moto_url: str) -> None:
     ours = _play(aws_client("iam", aws, aws.add_role_session(LOCAL)))
-    mocked = mock_aws()
-    # It would empty the servers of moto that other tests of this process use.
-    mocked.start(reset=False)
-    try:
-        theirs: Any = boto3.client("iam", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-        theirs.create_role(RoleName=_ROLE, AssumeRolePolicyDocument=json.dumps(trust_policy()))
-        theirs.put_role_policy(RoleName=_ROLE, PolicyName="work", PolicyDocument=json.dumps(ALLOW_ALL))
-        assert ours == _play(theirs)
-    finally:
-        mocked.stop()
+    # Its server, not `mock_aws`, which would empty the servers that other tests of this process use.
+    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    theirs: Any = boto3.client("iam", region_name="us-east-1", endpoint_url=moto_url, **keys)
+    theirs.create_role(RoleName=_ROLE, AssumeRolePolicyDocument=json.dumps(trust_policy()))
+    theirs.put_role_policy(RoleName=_ROLE, PolicyName="work", PolicyDocument=json.dumps(ALLOW_ALL))
+    assert ours == _play(theirs)
