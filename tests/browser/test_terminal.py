@@ -29,9 +29,12 @@ def open_terminal(screens: Screens, index: int = LEFT) -> None:
 
 def run(screens: Screens, line: str) -> None:
     expect(terminal(screens).get_by_role("button", name="Stop")).to_be_hidden(timeout=PATIENCE_MS)
-    box = terminal(screens).get_by_role("textbox")
+    box, runs = terminal(screens).get_by_role("textbox"), terminal(screens).locator(".run")
+    before = runs.count()
     box.fill(line)
     box.press("Enter")
+    # Otherwise the run before it could be taken for this one.
+    expect(runs).to_have_count(before + 1, timeout=PATIENCE_MS)
 
 
 def last(screens: Screens, text: str | re.Pattern[str]) -> None:
