@@ -194,8 +194,9 @@ def _play(client: Any) -> list[Any]:  # noqa: ANN401 - botocore makes its method
 def test_moto_answers_alike_where_it_knows_the_rule(aws: PretendAws, moto_url: str) -> None:
     ours = _play(aws_client("iam", aws, aws.add_role_session(LOCAL)))
     # Its server, not `mock_aws`, which would empty the servers that other tests of this process use.
-    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
-    theirs: Any = boto3.client("iam", region_name="us-east-1", endpoint_url=moto_url, **keys)
+    theirs: Any = boto3.client(
+        "iam", "us-east-1", endpoint_url=moto_url, aws_access_key_id="x", aws_secret_access_key="x"
+    )
     theirs.create_role(RoleName=_ROLE, AssumeRolePolicyDocument=json.dumps(trust_policy()))
     theirs.put_role_policy(RoleName=_ROLE, PolicyName="work", PolicyDocument=json.dumps(ALLOW_ALL))
     assert ours == _play(theirs)
