@@ -15,7 +15,7 @@ from bot.settings import read_settings, read_slack_settings
 from bot.wiring.instance import Instance, open_instance
 from core.errors import InvalidInput
 from localslack.faults import Refuse
-from tests.end_to_end.harness import ACCESS, MIRA, WHY
+from tests.end_to_end.harness import ACCESS, AIKO, JON, MIRA, SAM, WHY
 from tests.harness.served_bot import environment, free_port, new_slack
 
 if TYPE_CHECKING:
@@ -61,6 +61,17 @@ def test_every_metric_is_documented_with_its_labels_and_no_other(
     shown["countersign_access_steps_total"] = {"target", "step", "outcome"}
     shown |= {f"countersign_access_{each}": set() for each in ("live_grants", "oldest_due_revoke_seconds")}
     assert shown == described()
+
+
+def test_whom_the_policy_names_is_known_before_the_first_click(
+    slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = new_instance(slack, tmp_path, monkeypatch)
+    instance.lifecycle.start()
+    slack.wait_until(
+        lambda: {call.arguments["user"] for call in slack.calls_of("users.info")} == {SAM, MIRA, JON, AIKO}
+    )
+    instance.lifecycle.stop()
 
 
 @pytest.mark.parametrize("over_http", [True, False])
