@@ -1,4 +1,4 @@
-"""Every alarm has a runbook: what the security channel reads, and every metric that operators are told to watch."""
+"""Every alarm has a runbook: what the security channel reads, and every metric that operators should watch."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def _replay(
 
 
 def _read_each(store: RecordStore[R, Any]) -> Iterator[R | MalformedRecord]:
-    """Every record, or what is wrong with it: whoever changed one mustn't hide it by that."""
+    """Every record, or what is wrong with it: a change to it must not hide it."""
     for batch in in_batches(store.iterate_ids()):
         yield from store.find_many(batch).values()
 
