@@ -1,0 +1,104 @@
+"""An approval rule: who may request which profiles, who has to approve, and when nobody has to.
+
+Invariant: a rule is checked here on its own; automatic approval always has a limit.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final, Self
+
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
+
+from core import request
+from core.open_requests import MAX_PENDING, RequestLimits
+from core.policy.document import PolicyModel, mistake
+from core.policy.rule_base import Mfa, Rule
+from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, Selectors
+from core.policy.time_window import TimeWindow
+
+ASK_BEFORE_END: Final = timedelta(minutes=10)
+"""How long before the end of access its holder is asked what is next, where the rule doesn't say."""
+
+
+class Commented(StrEnum):
+    """Whether an approval needs a comment."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
+class AutoApproval(PolicyModel):
+    """When a request needs no person's approval: everything given here has to hold."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    requesters: Selectors | None = Field(default=None, description="Only for these people.")
+    max_duration: RequestDuration | None = Field(default=None, description="Only up to this long.")
+    time: TimeWindow | None = Field(default=None, description="Only in these hours.")
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.requesters is None and self.max_duration is None and self.time is None:
+            raise mistake(
+                "auto_approve without a limit would approve everything",
+                "Give it at least one of requesters, max_duration and time.",
+            )
+        return self
+
+
+class ApprovalRule(Rule):
+    """Who may request which profiles, for how long, and who has to approve."""
+
+    requesters: Selectors | None = Field(
+        default=None, description="Who may request it. Left out: every verified person."
+    )
+    approvers: Selectors = Field(description="Who may approve and deny.")
+    required_approvals: StrictInt = Field(
+        default=1,
+        ge=1,
+        le=request.MAX_APPROVALS,
+        description="How many people have to approve; 1 if left out.",
+    )
+    max_duration: RequestDuration = Field(description="The longest access that may be requested, such as 4h.")
+    decide_within: DecisionTime = Field(
+        default=request.DEFAULT_DECIDE_WITHIN,
+        description="How long a request waits for its approvals; 24h if left out.",
+    )
+    remind_after: DecisionTime | None = Field(
+        default=None, description="How long a request waits before the approvers are reminded, once. Left out: never."
+    )
+    auto_approve: AutoApproval | None = Field(default=None, description="When no person has to approve.")
+    max_pending: StrictInt = Field(
+        default=1,
+        ge=1,
+        le=MAX_PENDING,
+        description="How many open requests one person may have for one profile; 1 if left out.",
+    )
+    cooldown_after_denial: LimitWindow | None = Field(
+        default=None, description="How long after a denial the person can't request the profile again."
+    )
+    confirm: StrictBool = Field(
+        default=False, description="Whether Approve opens a form that shows the request as it is recorded."
+    )
+    approver_mfa: Mfa = Field(default=Mfa.OPTIONAL, description="Whether approving needs an MFA code.")
+    comment: Commented = Field(default=Commented.OPTIONAL, description="Whether approving needs a comment.")
+    ask_before_end: RequestDuration = Field(
+        default=ASK_BEFORE_END,
+        description="How long before the end of access its requester is asked to extend it or end it; 10m if left out.",
+    )
+
+    @property
+    def needs_code(self) -> bool:
+        """True when an approver's MFA code has to be verified."""
+        return self.approver_mfa is Mfa.REQUIRED
+
+    @property
+    def needs_comment(self) -> bool:
+        """True when an approval needs a comment."""
+        return self.comment is Commented.REQUIRED
+
+    def limits(self) -> RequestLimits:
+        """The limits that the ledger of open requests is judged by."""
+        return RequestLimits(max_pending=self.max_pending, cooldown_after_denial=self.cooldown_after_denial)
