@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
@@ -123,10 +123,10 @@ class ScheduleRoster:
 
     def look(self, timeout_seconds: float) -> tuple[ScheduleState, ...]:
         """The same, after every schedule whose answer is due was looked up, as far as the time allows."""
-        schedules = list(self._schedules().values())
+        schedules = tuple(self._schedules().values())
         for each in schedules:
             each.refresh()
-        self._wait_for([each for each in schedules if each.is_in_flight], timeout_seconds)
+        wait([flight for each in schedules if (flight := each.flight) is not None], timeout=timeout_seconds)
         return self.snapshot()
 
     def refresh(self) -> None:
@@ -154,7 +154,7 @@ class ScheduleRoster:
         while True:
             try:
                 self.refresh()
-            except Exception:  # the next second may go better, and people are still answered
+            except Exception:  # noqa: BLE001 - the next second may go better, and people are still answered
                 _LOG.exception("the schedules could not be refreshed")
             if self._stopping.wait(LOOK_EVERY_SECONDS):
                 return
@@ -170,8 +170,9 @@ class ScheduleRoster:
 
     def _schedules(self) -> dict[OnCallName, WatchedSchedule]:
         """The schedules of the policy in force."""
-        policy = self._policy.current()
         with self._lock:
+            # Inside the lock: an earlier version that somebody read before must not come back.
+            policy = self._policy.current()
             if policy.digest == self._digest:
                 return self._watched
             before = self._watched
