@@ -29,6 +29,7 @@ from core.policy.decision import (
     RequestDecision,
 )
 from core.policy.document import suggest
+from core.policy.escalation_config import TimedStep
 from core.policy.event_rules import EventRules
 from core.policy.notifications import NotificationRules
 from core.policy.principals import People
@@ -92,14 +93,25 @@ class Policy(BaseModel):
         requester: UserId,
         given: GivenWithVote | None = None,
         asked_by: UserId | None = None,
+        waits_since: datetime | None = None,
+        now: datetime | None = None,
     ) -> Decision:
         """May this person decide on a request that was made under this rule? Approve and deny need the same right.
 
         `given` is what came with an approval; without it, only the person is judged. `asked_by` is who asked for it on
-        behalf of the requester: like the requester, they decide nothing.
+        behalf of the requester: like the requester, they decide nothing. Who is of a step of the rule's escalation may
+        decide once the request has waited long enough: `waits_since` then, at `now`. Without these, no step has come.
         """
         return self._requests.judge_decider(
-            action, approver, profile=profile, rule=rule, requester=requester, given=given, asked_by=asked_by
+            action,
+            approver,
+            profile=profile,
+            rule=rule,
+            requester=requester,
+            given=given,
+            asked_by=asked_by,
+            waits_since=waits_since,
+            now=now,
         )
 
     def judge_asking(self, asker: Actor, profile: str) -> Decision:
@@ -226,6 +238,13 @@ class Policy(BaseModel):
         made_under = self.document.approval_rule(rule)
         in_force = conditions.is_in_force(self.document, rule, profile)
         return made_under.remind_after if made_under is not None and in_force.is_met else None
+
+    def escalation(self, rule: str, profile: str, waits_since: datetime) -> tuple[TimedStep, ...]:
+        """The steps of the escalation of a request that was made under this rule, with the time of each.
+
+        Empty when the rule is gone or no longer covers the profile, because then nobody could decide.
+        """
+        return self._requests.find_steps(rule, profile, waits_since)
 
     def approval_needs(self, rule: str) -> ApprovalNeeds:
         """What an approval under this rule takes besides a press; nothing when the rule is gone."""

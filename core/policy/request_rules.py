@@ -13,6 +13,7 @@ from core.actor import Actor, UserId
 from core.policy import conditions
 from core.policy.conditions import judge
 from core.policy.decision import Condition, Decision, GivenWithVote, RequestDecision, are_all_met, decide
+from core.policy.escalation_config import TimedStep, time_steps
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, PolicyDocument
@@ -83,6 +84,8 @@ class RequestRules:
         requester: UserId,
         given: GivenWithVote | None,
         asked_by: UserId | None = None,
+        waits_since: datetime | None = None,
+        now: datetime | None = None,
     ) -> Decision:
         """May this person decide on a request that was made under this rule?"""
         made_under = self.document.approval_rule(rule)
@@ -90,10 +93,8 @@ class RequestRules:
         if approver.service is not None:
             found.append(no_service(approver))
         if made_under is not None:
-            role = f"the approvers of rule {rule}"
-            found.append(
-                judge("approver", lambda: conditions.is_among(self.people, approver, made_under.approvers, role))
-            )
+            steps = self._come(made_under, waits_since, now)
+            found.append(judge("approver", lambda: self._may_decide(approver, made_under, steps)))
         found.append(
             judge(
                 "two people",
@@ -108,12 +109,30 @@ class RequestRules:
             found += conditions.are_given(made_under, given)
         return decide(action, rule if made_under else None, tuple(found), self.digest)
 
+    def find_steps(self, rule: str, profile: str, waits_since: datetime) -> tuple[TimedStep, ...]:
+        """The steps of a request's escalation, in order; none when nobody could decide under its rule."""
+        made_under = self.document.approval_rule(rule)
+        in_force = conditions.is_in_force(self.document, rule, profile)
+        return time_steps(made_under.steps(), waits_since) if made_under is not None and in_force.is_met else ()
+
     def judge_asking(self, asker: Actor, profile: str) -> Decision:
         """May this person ask for the profile on behalf of somebody? Those may who may ask for it themselves."""
         if asker.service is not None:
             return decide("request", None, (no_service(asker),), self.digest)
         rule, found = self.search.find_approval(asker, profile)
         return decide("request", rule.name if rule is not None else None, found, self.digest)
+
+    def _come(self, rule: ApprovalRule, waits_since: datetime | None, now: datetime | None) -> tuple[TimedStep, ...]:
+        if waits_since is None or now is None:
+            return ()
+        return tuple(each for each in time_steps(rule.steps(), waits_since) if each.has_come(now))
+
+    def _may_decide(self, approver: Actor, rule: ApprovalRule, come: tuple[TimedStep, ...]) -> conditions.Judgment:
+        role = f"the approvers of rule {rule.name}"
+        if come:
+            role += ", and those to whom it escalated"
+        among = tuple(dict.fromkeys((*rule.approvers, *(each for step in come for each in step.to))))
+        return conditions.is_among(self.people, approver, among, role)
 
     def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:
         role, act = "the person who asked for it", "decides on what they asked for"
