@@ -109,12 +109,6 @@ class RequestRules:
             found += conditions.are_given(made_under, given)
         return decide(action, rule if made_under else None, tuple(found), self.digest)
 
-    def find_steps(self, rule: str, profile: str, waits_since: datetime) -> tuple[TimedStep, ...]:
-        """The steps of a request's escalation, in order; none when nobody could decide under its rule."""
-        made_under = self.document.approval_rule(rule)
-        in_force = conditions.is_in_force(self.document, rule, profile)
-        return time_steps(made_under.steps(), waits_since) if made_under is not None and in_force.is_met else ()
-
     def judge_asking(self, asker: Actor, profile: str) -> Decision:
         """May this person ask for the profile on behalf of somebody? Those may who may ask for it themselves."""
         if asker.service is not None:
@@ -132,7 +126,7 @@ class RequestRules:
         if come:
             role += ", and those to whom it escalated"
         among = tuple(dict.fromkeys((*rule.approvers, *(each for step in come for each in step.to))))
-        return conditions.is_among(self.people, approver, among, role)
+        return conditions.is_among(self.people, approver, among, role, for_approving=True)
 
     def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:
         role, act = "the person who asked for it", "decides on what they asked for"

@@ -16,7 +16,7 @@ from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock
 from core.duration import to_nanoseconds
 from core.policy import PolicySource
-from core.policy.escalation_config import TimedStep, find_reminder
+from core.policy.escalation_config import TimedStep
 from core.request import Request, RequestId, RequestStatus
 from core.services.due import PER_PAGE, DueWatch, Rest, Watched
 from core.services.observer import Observer
@@ -79,7 +79,10 @@ class WaitingRequests:
         return retry_on_conflict(decide, self._observer, self._pacing)
 
     def _remind(self, request: Request, now: datetime) -> tuple[Request, EntryDraft] | None:
-        at, wait = self._reminder_at(request), self._policy.current().remind_after(request.rule, request.profile)
+        at, wait = (
+            self._reminder_at(request),
+            self._policy.current().waiting.remind_after(request.rule, request.profile),
+        )
         if at is None or wait is None or now < at or not _waits(request, now) or self._come(request, now):
             return None
         details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}
@@ -101,7 +104,7 @@ class WaitingRequests:
         return escalated, EntryDraft.of(escalated, AuditAction.REQUEST_ESCALATED, CLOCK, details)
 
     def _steps(self, request: Request) -> tuple[TimedStep, ...]:
-        return self._policy.current().escalation(request.rule, request.profile, request.waits_since)
+        return self._policy.current().waiting.steps(request.rule, request.profile, request.waits_since)
 
     def _come(self, request: Request, now: datetime) -> tuple[TimedStep, ...]:
         """The steps that have come and that nobody was notified of yet."""
@@ -116,8 +119,7 @@ class WaitingRequests:
     def _reminder_at(self, request: Request) -> datetime | None:
         if request.status is not RequestStatus.PENDING or request.reminded_at is not None:
             return None
-        wait = self._policy.current().remind_after(request.rule, request.profile)
-        at = find_reminder(self._steps(request), request.waits_since + wait) if wait is not None else None
+        at = self._policy.current().waiting.reminder_at(request.rule, request.profile, request.waits_since)
         return at if at is not None and at < request.expires_at else None
 
 
