@@ -15,6 +15,7 @@ from core import request
 from core.open_requests import MAX_PENDING, RequestLimits
 from core.policy.document import PolicyModel, mistake
 from core.policy.escalation_config import EscalationStep, EscalationSteps
+from core.policy.principals import PrincipalSelector
 from core.policy.rule_base import Mfa, Rule
 from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, Selectors
 from core.policy.time_window import TimeWindow
@@ -116,7 +117,8 @@ class ApprovalRule(Rule):
     def steps(self) -> tuple[EscalationStep, ...]:
         """The steps of its escalation, in order; none if nobody else ever decides."""
         if self.escalate_after is not None and self.escalate_to is not None:
-            return (EscalationStep(after=self.escalate_after, to=self.escalate_to),)
+            # Both were checked when they were read, as the durations and people of the file that they are.
+            return (EscalationStep.model_construct(after=self.escalate_after, to=self.escalate_to),)
         return self.escalation or ()
 
     @model_validator(mode="after")
@@ -130,6 +132,10 @@ class ApprovalRule(Rule):
                 "Write every step under escalation, each with after and to, and remove escalate_after and escalate_to.",
             )
         return self
+
+    def deciders(self) -> tuple[PrincipalSelector, ...]:
+        """Everybody who may ever decide: the approvers, and those of every step."""
+        return (*self.approvers, *(each for step in self.steps() for each in step.to))
 
     def limits(self) -> RequestLimits:
         """The limits that the ledger of open requests is judged by."""
