@@ -16,6 +16,7 @@ from core.open_requests import MAX_PENDING, RequestLimits
 from core.policy.document import PolicyModel, mistake
 from core.policy.rule_base import Mfa, Rule
 from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, Selectors
+from core.policy.ticket_config import TicketConfig
 from core.policy.time_window import TimeWindow
 
 ASK_BEFORE_END: Final = timedelta(minutes=10)
@@ -88,6 +89,7 @@ class ApprovalRule(Rule):
         default=ASK_BEFORE_END,
         description="How long before the end of access its requester is asked to extend it or end it; 10m if left out.",
     )
+    ticket: TicketConfig | None = Field(default=None, description="The ticket that a request needs. Left out: none.")
 
     @property
     def needs_code(self) -> bool:

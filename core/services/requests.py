@@ -86,6 +86,7 @@ class RequestService:
         device_id: str | None = None,
         on_behalf_of: Actor | None = None,
         bundle: str | None = None,
+        ticket: str | None = None,
     ) -> Request:
         """Request access. The request is pending, or approved at once if the policy approves it automatically.
 
@@ -107,7 +108,7 @@ class RequestService:
             asked_by = asker if requester is not asker else None
             rights = find_rights(people.policy, self._principals, requester, name)
             request_id = id_from(RequestId, count_for(asker.id, asker.service), idempotency_key)
-            origin = SubmittedFrom(device, device_id, asked_by, bundle)
+            origin = SubmittedFrom(device, device_id, asked_by, bundle, ticket)
             submission = Submission(requester, name, duration, reason, rights, origin, request_id)
             return retry_on_conflict(lambda: self._submitting.decide(submission, people), self._observer, self._pacing)
 
@@ -120,6 +121,7 @@ class RequestService:
         *,
         idempotency_key: str | None = None,
         on_behalf_of: Actor | None = None,
+        ticket: str | None = None,
     ) -> tuple[Submitted, ...]:
         """Request several profiles at once, each decided on its own: a request or the refusal for each, in order.
 
@@ -133,8 +135,9 @@ class RequestService:
             several = idempotency_key is not None and bundle is not None
             key = f"{idempotency_key}/{profile}" if several else idempotency_key
             return self.submit(
-                asker, profile, duration, justification, idempotency_key=key, on_behalf_of=on_behalf_of, bundle=bundle
-            )
+                asker, profile, duration, justification, idempotency_key=key, on_behalf_of=on_behalf_of, bundle=bundle,
+                ticket=ticket,
+            )  # fmt: skip
 
         return submit_each(names, submit)
 
