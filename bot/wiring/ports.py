@@ -21,6 +21,7 @@ from core.policy import PolicySource
 from core.stores.base import Stores
 from core.targets.aws_role.roles import ClientsOpener
 from core.targets.opening import PolicyTargets
+from core.tickets.opening import TicketOpener
 
 __all__ = ["Background", "OverHttp", "OverSocketMode", "Ports", "TargetsOpener"]
 
@@ -34,7 +35,8 @@ class Ports:
 
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
-    `aws_clients`, boto3 makes the clients of aws-role targets.
+    `aws_clients`, boto3 makes the clients of aws-role targets; without `tickets`, tickets are checked where the policy
+    says.
     """
 
     stores: Stores
@@ -46,6 +48,7 @@ class Ports:
     installation: Installation | None = None
     targets: TargetsOpener | None = None
     aws_clients: ClientsOpener | None = None
+    tickets: TicketOpener | None = None
 
 
 class Background(Protocol):

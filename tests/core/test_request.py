@@ -222,7 +222,8 @@ def test_retention_covers_all_that_was_asked_for() -> None:
             "asked_by": None,
             "bundle": None,
             "starts_at": None,
-        }  # fmt: skip
+            "ticket": None,
+        }
     ] * 4
 
 
