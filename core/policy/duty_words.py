@@ -7,8 +7,16 @@ is in the past.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from core.duty import Duty, schedule_of
+
+_SOURCES: Final = {"pagerduty": "PagerDuty", "incident_io": "incident.io", "ical": "the calendar"}
+
+
+def name_source(kind: str) -> str:
+    """What people call a kind of source."""
+    return _SOURCES.get(kind, f"the {kind} schedule")
 
 
 def describe_duty(duty: Duty) -> str:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Literal, TypeVar
 
 from core.actor import Actor, Need, UserGroupId, UserId, is_user_group
+from core.approval import Approval
 from core.break_glass import BreakGlassEvent
 from core.directory import Directory, DirectoryNotes
 from core.errors import NotAllowed, NotKnown
-from core.on_call import Duty, OnCallName, is_on_call_name
+from core.on_call import Duty, OnCallName, is_on_call_name, schedule_of
 from core.policy import Decision, Policy, RequestDecision
 from core.policy.decision import GivenWithVote
 from core.request import Request
@@ -29,6 +31,8 @@ _ASKER_LOST: Final = (
 _NO_MEMBER: Final = "no longer an active member of the workspace"
 _NO_APPROVER: Final = "no longer an approver of rule {rule}"
 _REQUESTER: Final = "the same person as the requester"
+VOTED: Final = "vote"
+"""The source of a duty that is as it was when somebody voted."""
 _TWICE: Final = "the same person as another approver"
 
 
@@ -39,6 +43,18 @@ class _Answers:
     groups: dict[UserGroupId, bool] = field(default_factory=dict)
     duties: dict[OnCallName, Duty] = field(default_factory=dict)
     asked: frozenset[Need] = frozenset()
+
+    def credit(self, name: OnCallName, at: datetime) -> None:
+        """The person was on call when they voted, which is what counts for that vote."""
+        self.asked |= {name}
+        self.duties[name] = Duty(
+            name=name,
+            is_on_call=None,
+            may_approve=True,
+            source=VOTED,
+            schedule=schedule_of(name),
+            answered_at=at,
+        )
 
     def add_to(self, person: Actor) -> Actor:
         """The person, with these answers."""
@@ -88,9 +104,18 @@ class Judging:
         return person
 
     def judge_decider(
-        self, action: Literal["approve", "deny"], request: Request, person: Actor, given: GivenWithVote | None = None
+        self,
+        action: Literal["approve", "deny"],
+        request: Request,
+        person: Actor,
+        now: datetime,
+        given: GivenWithVote | None = None,
     ) -> Decision:
-        """May this person decide on this request, with what came with an approval?"""
+        """May this person decide on this request at this moment, with what came with an approval?"""
+        waits_since = request.waits_since if not request.awaits_confirmation else None
+        if request.requester in self.policy.ids_of(person.id):
+            # They can't decide, and the refusal names whom to ask, which depends on whether they are on call.
+            self.ask(person, lambda known: self.policy.notifications.schedules_of(request.rule) - known.duties.keys())
         return self.judge(
             person,
             lambda known: self.policy.judge_decider(
@@ -101,6 +126,8 @@ class Judging:
                 requester=request.requester,
                 given=given,
                 asked_by=request.asked_by,
+                waits_since=waits_since,
+                now=now,
             ),
         )
 
@@ -170,7 +197,7 @@ class Judging:
         lapsed: dict[UserId, str] = {}
         counted = set(self.policy.ids_of(voter))
         for vote in request.counting_approvals:
-            reason = self._why_lapsed(request, vote.approver)
+            reason = self._why_lapsed(request, vote)
             if reason is None and vote.approver in counted:
                 reason = _TWICE
             if reason is not None:
@@ -183,9 +210,13 @@ class Judging:
         """The id under which this person's vote counts already; their own if there is none."""
         return next((each for each in self.policy.ids_of(voter) if request.has_approval_by(each)), voter)
 
-    def _why_lapsed(self, request: Request, voter: UserId) -> str | None:
+    def _why_lapsed(self, request: Request, vote: Approval) -> str | None:
+        # Steps and hours as they were when they voted: a vote doesn't lapse because the day is over, nor because a
+        # shift is, nor while a schedule can't be asked.
+        if vote.on_call is not None:
+            self._answers.setdefault(vote.approver, _Answers()).credit(vote.on_call, vote.at)
         try:
-            self.judge_decider("approve", request, self._find(voter, "approve")).require()
+            self.judge_decider("approve", request, self._find(vote.approver, "approve"), vote.at).require()
         except NotKnown:
             raise
         except NotAllowed as refusal:
