@@ -32,6 +32,7 @@ from bot.notifications.slack_sink import SlackSink
 from bot.observability.clock_check import ComparedClock
 from bot.observability.gauges import watch_instance
 from bot.observability.metrics import Metrics
+from bot.observability.on_call_metrics import OnCallMetrics
 from bot.observability.watcher import Watcher
 from bot.settings import Settings, SlackSettings
 from bot.settings.addresses import Address
@@ -51,10 +52,12 @@ from bot.transport.readiness import Readiness
 from bot.transport.socket_mode import SocketModeTransport
 from bot.wiring.api import ApiNeeds, InstanceApi, open_api_metrics, serve_api
 from bot.wiring.listeners import build_lists, register_listeners
+from bot.wiring.on_call import open_roster
 from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile
+from core.schedules.roster import ScheduleRoster
 from core.services.device_ending import DeviceEnding
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
@@ -138,8 +141,8 @@ def wire(
     """
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
     watcher = Watcher(metrics)
-    opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
-    services, sinks = build_services(ports, watcher, opened[0]), build_sinks(ports)
+    opened, roster = _open_people(ports, installation, metrics)
+    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
@@ -152,6 +155,7 @@ def wire(
     components = [
         *_below(ports, services, closes_stores=closes_stores),
         *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
+        Component("the schedules", roster.start, roster.close),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
@@ -185,6 +189,16 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
 def _build_app(ports: Ports, transport: OverHttp | OverSocketMode, installation: Installation) -> App:
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     return build_app(ports.client, installation, signing_secret)
+
+
+def _open_people(
+    ports: Ports, installation: Installation, metrics: Metrics
+) -> tuple[tuple[SlackDirectory, ChangeWriter], ScheduleRoster]:
+    roster = open_roster(ports, OnCallMetrics(metrics.registry))
+    opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock, roster=roster)
+    # Each knows something that the other asks: who is on call, and who was deactivated.
+    roster.check_people(opened[0].is_active)
+    return opened, roster
 
 
 def _build_bot(

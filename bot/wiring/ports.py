@@ -5,8 +5,8 @@ Invariant: nothing here opens, calls or starts anything; instance.py builds the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from slack_sdk import WebClient
@@ -18,9 +18,11 @@ from core.clock import Clock
 from core.mfa import MfaVerifier
 from core.outbox.outbox import Sink
 from core.policy import PolicySource
+from core.schedules.opening import ScheduleOpener
 from core.stores.base import Stores
 from core.targets.aws_role.roles import ClientsOpener
 from core.targets.opening import PolicyTargets
+from core.tickets.opening import TicketOpener
 
 __all__ = ["Background", "OverHttp", "OverSocketMode", "Ports", "TargetsOpener"]
 
@@ -34,7 +36,8 @@ class Ports:
 
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
-    `aws_clients`, boto3 makes the clients of aws-role targets.
+    `aws_clients`, boto3 makes the clients of aws-role targets; without `tickets`, tickets are checked where the policy
+    says. `schedule_sources` opens kinds of schedules that Countersign doesn't have itself.
     """
 
     stores: Stores
@@ -46,6 +49,8 @@ class Ports:
     installation: Installation | None = None
     targets: TargetsOpener | None = None
     aws_clients: ClientsOpener | None = None
+    schedule_sources: Mapping[str, ScheduleOpener] = field(default_factory=dict)
+    tickets: TicketOpener | None = None
 
 
 class Background(Protocol):
