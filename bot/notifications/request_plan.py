@@ -37,7 +37,8 @@ def request_notifier(stores: Stores, clock: Clock) -> Notifier[Request]:
 
 def _draw(shown: ShownRecord[Request], policy: Policy, now: datetime) -> Message:
     deciders = _mention_deciders(shown.record, policy)
-    return request_card(shown.record, now, deciders, shown.access, way_in_of(shown, policy))
+    ticket = policy.tickets.link(shown.record.rule, shown.record.ticket)
+    return request_card(shown.record, now, deciders, shown.access, way_in_of(shown, policy), ticket)
 
 
 def _mention_deciders(request: Request, policy: Policy) -> str:

@@ -22,6 +22,7 @@ from core.schedules.opening import ScheduleOpener
 from core.stores.base import Stores
 from core.targets.aws_role.roles import ClientsOpener
 from core.targets.opening import PolicyTargets
+from core.tickets.opening import TicketOpener
 
 __all__ = ["Background", "OverHttp", "OverSocketMode", "Ports", "TargetsOpener"]
 
@@ -35,8 +36,8 @@ class Ports:
 
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
-    `aws_clients`, boto3 makes the clients of aws-role targets. `schedule_sources` opens kinds of schedules that
-    Countersign doesn't have itself.
+    `aws_clients`, boto3 makes the clients of aws-role targets; without `tickets`, tickets are checked where the policy
+    says. `schedule_sources` opens kinds of schedules that Countersign doesn't have itself.
     """
 
     stores: Stores
@@ -49,6 +50,7 @@ class Ports:
     targets: TargetsOpener | None = None
     aws_clients: ClientsOpener | None = None
     schedule_sources: Mapping[str, ScheduleOpener] = field(default_factory=dict)
+    tickets: TicketOpener | None = None
 
 
 class Background(Protocol):
