@@ -139,11 +139,8 @@ def wire(
     Raises InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
-    watcher = Watcher(metrics)
-    opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
-    paging = build_paging(
-        ports, workspace_url=installation.url, find_name=opened[0].name_of, metrics=PageMetrics(metrics.registry)
-    )
+    watcher, opened = Watcher(metrics), _open_directory(ports, installation)
+    paging = build_paging(ports, installation.url, opened[0].name_of, PageMetrics(metrics.registry))
     services, sinks = build_services(ports, watcher, opened[0]), build_sinks(ports, paging)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
@@ -238,6 +235,10 @@ def _build_bot(
 def _permalinks_of(sinks: Sequence[Sink]) -> Permalinks | None:
     """The addresses that Slack gave to the sink that posts the cards."""
     return next((sink.permalinks for sink in sinks if isinstance(sink, SlackSink)), None)
+
+
+def _open_directory(ports: Ports, installation: Installation) -> tuple[SlackDirectory, ChangeWriter]:
+    return open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
 
 
 def _serve_api(
