@@ -19,6 +19,7 @@ from tests.harness.pagers import FakePagerDuty
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from core.outbox.outbox import Sink
     from core.stores.base import Stores
     from localslack.server import LocalSlack
     from tests.core.services.harness import ChangingPolicy
@@ -86,7 +87,7 @@ def test_failing_revoke_pages_until_the_access_is_gone(
     office.target.always["take"] = TargetRefused("no")
     clock.advance(HOUR)
     office.reconcile(seconds=120)
-    sinks = [paging.sink, office.sink]
+    sinks: tuple[Sink, ...] = (paging.sink, office.sink)
     deliver_due(stores.outbox, sinks, clock)
     (incident,) = duty.open()
     assert incident.summary == "Revoke failing: Rita Example still has prod at aws"
