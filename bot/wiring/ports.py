@@ -17,6 +17,7 @@ from bot.transport.opening import OverHttp, OverSocketMode
 from core.clock import Clock
 from core.mfa import MfaVerifier
 from core.outbox.outbox import Sink
+from core.pagers.base import PagerOpener
 from core.policy import PolicySource
 from core.schedules.opening import ScheduleOpener
 from core.stores.base import Stores
@@ -37,7 +38,8 @@ class Ports:
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
     `aws_clients`, boto3 makes the clients of aws-role targets; without `tickets`, tickets are checked where the policy
-    says. `schedule_sources` opens kinds of schedules that Countersign doesn't have itself.
+    says. `schedule_sources` and `pagers` open kinds of schedules and pagers that Countersign doesn't have itself, such
+    as `demo`, or in place of its own.
     """
 
     stores: Stores
@@ -51,6 +53,7 @@ class Ports:
     aws_clients: ClientsOpener | None = None
     schedule_sources: Mapping[str, ScheduleOpener] = field(default_factory=dict)
     tickets: TicketOpener | None = None
+    pagers: Mapping[str, PagerOpener] = field(default_factory=dict)
 
 
 class Background(Protocol):
