@@ -5,8 +5,8 @@ Invariant: nothing here opens, calls or starts anything; instance.py builds the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from slack_sdk import WebClient
@@ -17,6 +17,7 @@ from bot.transport.opening import OverHttp, OverSocketMode
 from core.clock import Clock
 from core.mfa import MfaVerifier
 from core.outbox.outbox import Sink
+from core.pagers.base import PagerOpener
 from core.policy import PolicySource
 from core.stores.base import Stores
 from core.targets.aws_role.roles import ClientsOpener
@@ -34,7 +35,8 @@ class Ports:
 
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
-    `aws_clients`, boto3 makes the clients of aws-role targets.
+    `aws_clients`, boto3 makes the clients of aws-role targets. `pagers` opens kinds of pagers that Countersign doesn't
+    have itself, such as `demo`, or in place of its own.
     """
 
     stores: Stores
@@ -46,6 +48,7 @@ class Ports:
     installation: Installation | None = None
     targets: TargetsOpener | None = None
     aws_clients: ClientsOpener | None = None
+    pagers: Mapping[str, PagerOpener] = field(default_factory=dict)
 
 
 class Background(Protocol):

@@ -14,6 +14,7 @@ from core.actor import ProfileName, UserId
 from core.policy.approval_rule import ApprovalRule, AutoApproval
 from core.policy.break_glass_rule import BreakGlassRule, EventTimes
 from core.policy.document import Name, PolicyModel, mistake
+from core.policy.pager_config import PagerConfig
 from core.policy.principals import People
 from core.policy.profile import Profile, ProfileModel
 from core.policy.rule_base import Mfa, is_covered
@@ -75,6 +76,8 @@ class PolicyDocument(PolicyModel):
     people: dict[UserField, NamesAtTargets] = Field(
         default={}, description="Who people are at the targets: by Slack user id, then by target."
     )
+
+    pager: PagerConfig | None = Field(default=None, description="Where people are paged. Left out: nobody is.")
 
     def named_people(self) -> People:
         """Who is meant by the names in this file."""
