@@ -21,7 +21,7 @@ from localslack.faults import HangUp
 from localslack.server import LocalSlack
 from playground.bots_clock import SkewedClock
 from playground.gated_stores import StoreGate, StoreTrouble, gate_stores
-from playground.real_bot import PretendTargets, start_bot
+from playground.real_bot import PretendServices, start_bot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,14 +42,14 @@ class BotProcess:
     def __init__(
         self,
         slack: LocalSlack,
-        targets: PretendTargets,
+        pretended: PretendServices,
         stores: Stores,
         open_policy: Callable[[], PolicyFile],
         clock: SkewedClock,
         api_port: int,
     ) -> None:
         self._slack = slack
-        self._targets = targets
+        self._pretended = pretended
         self._stores = stores
         self._open_policy = open_policy
         self._clock = clock
@@ -90,7 +90,7 @@ class BotProcess:
             self._slack.faults.withdraw(self._cut)
             stores = gate_stores(self._stores, self._gate)
             self._instance = start_bot(
-                self._slack, self._targets, stores, self.policy, self._clock,
+                self._slack, self._pretended, stores, self.policy, self._clock,
                 api_port=self._api_port, prepare=prepare, build_background=partial(_build_killable, self._gate),
             )  # fmt: skip
 
