@@ -1,8 +1,8 @@
 """The evaluator: what one version of the policy says about a request, a vote, a break-glass event, a close or a review.
 
 Invariant: no rule, no access. An answer is yes only when a rule says so and each of its conditions is met; nobody
-decides on their own request or reviews their own event. An answer that depends on user groups which aren't known is no
-yet, and says which they are. Preview, form and enforcement all ask here.
+decides on their own request or reviews their own event. An answer that depends on what isn't known, such as who is on
+call, is no yet, and says what that is. Preview, form and enforcement all ask here.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict
 
 from core.access.principals import SoughtPerson
 from core.access.right import Permission, Right
-from core.actor import Actor, UserGroupId, UserId
+from core.actor import Actor, Need, UserGroupId, UserId
 from core.break_glass import ReasonCode
+from core.duty import OnCallName
 from core.errors import InvalidInput
 from core.policy import conditions
 from core.policy.access_rules import AccessRules
@@ -193,12 +194,12 @@ class Policy(BaseModel):
         names = (name for name in self.document.profiles if self._search.find_break_glass(actor, name)[0] is not None)
         return tuple(self.document.profile(name) for name in names)
 
-    def needed_to_request(self, actor: Actor) -> frozenset[UserGroupId]:
-        """The user groups that have to be known, so that `requestable_profiles` and its terms are complete."""
+    def needed_to_request(self, actor: Actor) -> frozenset[Need]:
+        """What has to be known, so that `requestable_profiles` and its terms are complete."""
         return self._search.needed_to_request(actor)
 
-    def needed_to_declare(self, actor: Actor) -> frozenset[UserGroupId]:
-        """The user groups that have to be known, so that `declarable_profiles` and its terms are complete."""
+    def needed_to_declare(self, actor: Actor) -> frozenset[Need]:
+        """What has to be known, so that `declarable_profiles` and its terms are complete."""
         return self._search.needed_to_declare(actor)
 
     def ids_of(self, user_id: UserId) -> tuple[UserId, ...]:
@@ -250,6 +251,10 @@ class Policy(BaseModel):
     def user_groups(self) -> frozenset[UserGroupId]:
         """Every Slack user group that can give somebody a right; each person who is judged is looked up in all."""
         return self._search.named_user_groups()
+
+    def schedules(self) -> frozenset[OnCallName]:
+        """Every on-call schedule that can give somebody a right."""
+        return self._search.named_schedules()
 
     @cached_property
     def notifications(self) -> NotificationRules:

@@ -77,6 +77,15 @@ def _in_selectors(document: PolicyDocument) -> Iterator[Mistake]:
             yield Mistake(
                 path, f"there is no group {selector.value!r:.60}", suggest(selector.value, tuple(document.groups))
             )
+        if selector.kind is PrincipalKind.ON_CALL and selector.value not in document.on_call:
+            yield _no_schedule(path, selector, document)
+
+
+def _no_schedule(path: Path, selector: PrincipalSelector, document: PolicyDocument) -> Mistake:
+    problem, known = f"there is no schedule {selector.value!r:.60} in on_call", tuple(document.on_call)
+    if not known:
+        return Mistake(path, problem, "Add on_call at the top level, with the source of the schedule: docs/on-call.md.")
+    return Mistake(path, problem, suggest(selector.value, known))
 
 
 def _in_same_person(document: PolicyDocument) -> Iterator[Mistake]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.actor import Actor, ServiceName, UserGroupId, UserId, is_person
+from core.actor import Actor, Need, ServiceName, UserGroupId, UserId, is_person
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, ReasonCode
 from core.errors import InvalidInput
@@ -36,7 +36,7 @@ class ReplayedDecision:
     record: str
     what: str
     differences: tuple[str, ...]
-    unknown: frozenset[UserGroupId] = frozenset()
+    unknown: frozenset[Need] = frozenset()
     problem: str = ""
 
     @property

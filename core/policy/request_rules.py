@@ -92,7 +92,10 @@ class RequestRules:
         if made_under is not None:
             role = f"the approvers of rule {rule}"
             found.append(
-                judge("approver", lambda: conditions.is_among(self.people, approver, made_under.approvers, role))
+                judge(
+                    "approver",
+                    lambda: conditions.is_among(self.people, approver, made_under.approvers, role, for_approving=True),
+                )
             )
         found.append(
             judge(

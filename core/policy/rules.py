@@ -11,9 +11,12 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StrictBool
 
 from core.actor import ProfileName, UserId
+from core.duty import on_call_name
 from core.policy.approval_rule import ApprovalRule, AutoApproval
 from core.policy.break_glass_rule import BreakGlassRule, EventTimes
 from core.policy.document import Name, PolicyModel, mistake
+from core.policy.duty_words import name_source
+from core.policy.on_call_config import OnCallConfig
 from core.policy.pager_config import PagerConfig
 from core.policy.principals import People
 from core.policy.profile import Profile, ProfileModel
@@ -51,6 +54,9 @@ class PolicyDocument(PolicyModel):
 
     version: Annotated[Literal[1], BeforeValidator(_check_version)] = Field(description="The version of this format.")
     groups: dict[Name, Selectors] = Field(default={}, description="Names for people, used in rules as group:name.")
+    on_call: dict[Name, OnCallConfig] = Field(
+        default={}, description="Where it is known who is on call, by name, used in rules as on-call:name."
+    )
     profiles: dict[Name, ProfileModel] = Field(min_length=1, description="What people can request, by name.")
     approval: tuple[ApprovalRule, ...] = Field(
         default=(), description="The first rule that covers the profile and the requester decides."
@@ -82,7 +88,12 @@ class PolicyDocument(PolicyModel):
     def named_people(self) -> People:
         """Who is meant by the names in this file."""
         same_person = tuple(tuple(UserId(each) for each in ids) for ids in self.same_person)
-        return People(groups=self.groups, is_email_trusted=self.identity.trust_email, same_person=same_person)
+        return People(
+            groups=self.groups,
+            is_email_trusted=self.identity.trust_email,
+            same_person=same_person,
+            sources={on_call_name(name): name_source(config.kind) for name, config in self.on_call.items()},
+        )
 
     def approval_rule(self, name: str) -> ApprovalRule | None:
         """The approval rule of this name; None if there is none, or no longer."""
