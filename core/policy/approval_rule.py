@@ -15,7 +15,7 @@ from core import request
 from core.open_requests import MAX_PENDING, RequestLimits
 from core.policy.document import PolicyModel, mistake
 from core.policy.rule_base import Mfa, Rule
-from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, Selectors
+from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, Selectors, StartsWithin
 from core.policy.time_window import TimeWindow
 
 ASK_BEFORE_END: Final = timedelta(minutes=10)
@@ -65,6 +65,10 @@ class ApprovalRule(Rule):
     decide_within: DecisionTime = Field(
         default=request.DEFAULT_DECIDE_WITHIN,
         description="How long a request waits for its approvals; 24h if left out.",
+    )
+    starts_within: StartsWithin | None = Field(
+        default=None,
+        description="How far ahead access may be requested that starts later, such as 7d. Left out: only from now on.",
     )
     remind_after: DecisionTime | None = Field(
         default=None, description="How long a request waits before the approvers are reminded, once. Left out: never."

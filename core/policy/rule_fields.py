@@ -17,6 +17,7 @@ from core.actor import UserId, check_user_id
 from core.errors import InvalidInput
 from core.policy.document import ProfilePattern, duration_rule, mistake
 from core.policy.principals import SelectorField
+from core.request_bounds import MAX_STARTS_WITHIN
 from core.text import clean_text
 from core.usage import MAX_PER_QUOTA
 
@@ -103,5 +104,6 @@ Quota = Annotated[StrictInt, Field(ge=1, le=MAX_PER_QUOTA)]
 RequestDuration = Annotated[timedelta, *duration_rule(request.MAX_DURATION)]
 EventDuration = Annotated[timedelta, *duration_rule(break_glass.MAX_DURATION)]
 DecisionTime = Annotated[timedelta, *duration_rule(request.MAX_DECIDE_WITHIN)]
+StartsWithin = Annotated[timedelta, *duration_rule(MAX_STARTS_WITHIN)]
 LimitWindow = Annotated[timedelta, *duration_rule(MAX_WINDOW)]
 Fallback = Annotated[StrictStr, AfterValidator(_check_fallback)]

@@ -143,7 +143,7 @@ class Judging:
         return self.judge(
             requester,
             lambda known: self.policy.judge_waiting(
-                known, profile=request.profile, rule=request.rule, duration=request.duration
+                known, profile=request.profile, rule=request.rule, duration=request.duration, ahead=request.ahead
             ),
         )
 

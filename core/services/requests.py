@@ -86,9 +86,11 @@ class RequestService:
         device_id: str | None = None,
         on_behalf_of: Actor | None = None,
         bundle: str | None = None,
+        starts_at: datetime | None = None,
     ) -> Request:
         """Request access. The request is pending, or approved at once if the policy approves it automatically.
 
+        With `starts_at`, the access opens then, if it is approved by then.
         `asker.service` asks for itself, and `device` is the name of the terminal it was asked on, `device_id` which
         one it was. With `on_behalf_of`, that person gets the access: their rules and limits count, the asker may ask
         for the profile too, and nobody decides before they confirm. `bundle` is what requests of one form share. The
@@ -108,7 +110,7 @@ class RequestService:
             rights = find_rights(people.policy, self._principals, requester, name)
             request_id = id_from(RequestId, count_for(asker.id, asker.service), idempotency_key)
             origin = SubmittedFrom(device, device_id, asked_by, bundle)
-            submission = Submission(requester, name, duration, reason, rights, origin, request_id)
+            submission = Submission(requester, name, duration, reason, rights, origin, request_id, starts_at)
             return retry_on_conflict(lambda: self._submitting.decide(submission, people), self._observer, self._pacing)
 
     def submit_several(
@@ -120,6 +122,7 @@ class RequestService:
         *,
         idempotency_key: str | None = None,
         on_behalf_of: Actor | None = None,
+        starts_at: datetime | None = None,
     ) -> tuple[Submitted, ...]:
         """Request several profiles at once, each decided on its own: a request or the refusal for each, in order.
 
@@ -133,8 +136,9 @@ class RequestService:
             several = idempotency_key is not None and bundle is not None
             key = f"{idempotency_key}/{profile}" if several else idempotency_key
             return self.submit(
-                asker, profile, duration, justification, idempotency_key=key, on_behalf_of=on_behalf_of, bundle=bundle
-            )
+                asker, profile, duration, justification, idempotency_key=key, on_behalf_of=on_behalf_of, bundle=bundle,
+                starts_at=starts_at,
+            )  # fmt: skip
 
         return submit_each(names, submit)
 
@@ -246,7 +250,7 @@ class RequestService:
         if request.status is not RequestStatus.PENDING or request.reminded_at is not None:
             return None
         wait = self._policy.current().remind_after(request.rule, request.profile)
-        due_at = request.waits_since + wait if wait is not None else None
+        due_at = request.find_reminder(wait) if wait is not None else None
         return due_at if due_at is not None and due_at < request.expires_at else None
 
     def _remind_if_due(self, listed: Request, now: datetime) -> Request | None:
@@ -272,7 +276,7 @@ class RequestService:
         wait = self._policy.current().remind_after(request.rule, request.profile)
         if request.awaits_confirmation:
             return None
-        return wait if wait is not None and now >= request.waits_since + wait else None
+        return wait if wait is not None and now >= request.find_reminder(wait) else None
 
     def _decide(
         self,

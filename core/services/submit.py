@@ -30,6 +30,7 @@ from core.services.granting import grants_of_request, observe
 from core.services.ledger_recovery import alert_unreadable
 from core.services.membership import Judging
 from core.services.observer import Observer
+from core.services.scheduling import find_start_mistake
 from core.services.service_actors import refuse_service
 from core.services.use_case import find_own
 from core.stores.base import Stores
@@ -64,6 +65,7 @@ class Submission:
     find_rights: Callable[[], tuple[Right, ...]] = tuple
     origin: SubmittedFrom = SubmittedFrom()
     request_id: RequestId | None = None
+    starts_at: datetime | None = None
 
 
 def find_requester(people: Judging, asker: Actor, on_behalf_of: Actor | None) -> Actor:
@@ -97,13 +99,18 @@ class Submitting:
         now = self._clock.now()
         decision = people.judge(
             submission.requester,
-            lambda known: people.policy.judge_request(known, submission.profile, submission.duration, now),
+            lambda known: people.policy.judge_request(
+                known, submission.profile, submission.duration, now, submission.starts_at
+            ),
         )
         is_listed = submission.request_id is not None and ledger.has(submission.request_id)
-        known = self._find_known(submission) if is_listed or not decision.is_allowed else None
+        start = find_start_mistake(submission.starts_at, now)
+        known = self._find_known(submission) if is_listed or start or not decision.is_allowed else None
         if known is not None:
             # The same request, delivered again: a policy that changed since then does not undo it.
             return known
+        if start is not None:
+            raise start
         decision.require()
         if (asker := submission.origin.asked_by) is not None:
             people.judge(asker, lambda known: people.policy.judge_asking(known, submission.profile)).require()
@@ -208,6 +215,8 @@ def _make(submission: Submission, decision: RequestDecision, rights: tuple[Right
         now=now,
         request_id=submission.request_id,
     )
+    if submission.starts_at is not None:
+        request = request.schedule(submission.starts_at)
     origin = submission.origin
     said = {
         "service": submission.requester.service,
@@ -232,6 +241,7 @@ def _details(request: Request, decision: RequestDecision) -> dict[str, JsonValue
         "duration": to_nanoseconds(request.duration),
         "required_approvals": request.required_approvals,
         "expires_at": format_time(request.expires_at),
+        **({"starts_at": format_time(request.starts_at)} if request.starts_at is not None else {}),
         **rights,
         **origin(request),
     }

@@ -214,7 +214,15 @@ def test_retention_covers_all_that_was_asked_for() -> None:
     request = a_request()
     ends = (request.approve(APPROVER, EARLY), request.deny(APPROVER, EARLY, "no"), request.cancel(REQUESTER, EARLY))
     assert [each.facts_to_keep() for each in (request, *ends)] == [
-        {**asked, "rights": None, "service": None, "device": None, "asked_by": None, "bundle": None}
+        {
+            **asked,
+            "rights": None,
+            "service": None,
+            "device": None,
+            "asked_by": None,
+            "bundle": None,
+            "starts_at": None,
+        }  # fmt: skip
     ] * 4
 
 
