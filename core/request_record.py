@@ -18,7 +18,14 @@ from core.approval import Approval, Comment, counting, keeps_votes, shortest
 from core.clock import UtcTime, format_time
 from core.question import Question, keeps_questions
 from core.record import AccessRecord, RecordId, RuleName, digest_content
-from core.request_bounds import FIXED_WHEN_MADE, DeviceLabel, Justification, ServiceLabel
+from core.request_bounds import (
+    FIXED_WHEN_MADE,
+    DeviceLabel,
+    Justification,
+    ServiceLabel,
+    TicketLabel,
+    TicketProblem,
+)
 from core.request_status import REQUEST_MACHINE, RequestStatus
 
 _ASKER_VOTED: Final = "given by the person who asked for it"
@@ -36,7 +43,8 @@ class RequestRecord(AccessRecord):
     `asked_by` is who asked for it, when that is somebody else than `requester`, the person who gets the access;
     `confirmed_at` is when the requester said that they want it, `cancelled_by` who cancelled it, if not the requester.
     `bundle` is what requests that were made together have in common. `starts_at` is when the access is to start, if not
-    with the approval; it is the deadline, too.
+    with the approval; it is the deadline, too. `ticket` is what it is for; `ticket_problem` says why that couldn't be
+    checked when it was last looked at.
     """
 
     GAINING: ClassVar[tuple[str, ...]] = ("approvals", "reminded_at", "raised_approvals", "confirmed_at", "questions")
@@ -49,6 +57,8 @@ class RequestRecord(AccessRecord):
     device_id: RecordId | None = None
     asked_by: ValidUserId | None = None
     bundle: RecordId | None = None
+    ticket: TicketLabel | None = None
+    ticket_problem: TicketProblem | None = None
     starts_at: UtcTime | None = None
     required_approvals: int
     approvals: tuple[Approval, ...] = ()

@@ -16,6 +16,7 @@ from core.open_requests import MAX_PENDING, RequestLimits
 from core.policy.document import PolicyModel, mistake
 from core.policy.rule_base import Mfa, Rule
 from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, Selectors, StartsWithin
+from core.policy.ticket_config import TicketConfig
 from core.policy.time_window import TimeWindow
 
 ASK_BEFORE_END: Final = timedelta(minutes=10)
@@ -95,6 +96,7 @@ class ApprovalRule(Rule):
     page: StrictBool = Field(
         default=False, description="Whether a request that waits for approval pages people; false if left out."
     )
+    ticket: TicketConfig | None = Field(default=None, description="The ticket that a request needs. Left out: none.")
 
     @property
     def needs_code(self) -> bool:

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from core.access.principals import Principals
 from core.actor import CLOCK, Actor, ProfileName, UserId, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
-from core.clock import Clock, new_id
+from core.clock import Clock
 from core.directory import Directory, UnknownDirectory
 from core.duration import to_nanoseconds
 from core.mfa import MfaVerifier
@@ -23,7 +23,7 @@ from core.open_requests import count_for
 from core.policy import PolicySource
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.asking import RequestDialogue
-from core.services.bundle import Submitted, check_profiles, submit_each
+from core.services.bundle import Submitted, submit_each
 from core.services.due import PER_PAGE, DueWatch, Rest, Watched, expires_at, no_rest
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
@@ -87,10 +87,11 @@ class RequestService:
         on_behalf_of: Actor | None = None,
         bundle: str | None = None,
         starts_at: datetime | None = None,
+        ticket: str | None = None,
     ) -> Request:
         """Request access. The request is pending, or approved at once if the policy approves it automatically.
 
-        With `starts_at`, the access opens then, if it is approved by then.
+        With `starts_at`, the access opens then, if it is approved by then; `ticket` is what it is for.
         `asker.service` asks for itself, and `device` is the name of the terminal it was asked on, `device_id` which
         one it was. With `on_behalf_of`, that person gets the access: their rules and limits count, the asker may ask
         for the profile too, and nobody decides before they confirm. `bundle` is what requests of one form share. The
@@ -109,7 +110,7 @@ class RequestService:
             asked_by = asker if requester is not asker else None
             rights = find_rights(people.policy, self._principals, requester, name)
             request_id = id_from(RequestId, count_for(asker.id, asker.service), idempotency_key)
-            origin = SubmittedFrom(device, device_id, asked_by, bundle)
+            origin = SubmittedFrom(device, device_id, asked_by, bundle, ticket)
             submission = Submission(requester, name, duration, reason, rights, origin, request_id, starts_at)
             return retry_on_conflict(lambda: self._submitting.decide(submission, people), self._observer, self._pacing)
 
@@ -123,24 +124,20 @@ class RequestService:
         idempotency_key: str | None = None,
         on_behalf_of: Actor | None = None,
         starts_at: datetime | None = None,
+        ticket: str | None = None,
     ) -> tuple[Submitted, ...]:
         """Request several profiles at once, each decided on its own: a request or the refusal for each, in order.
 
         Raises InvalidInput when there are none or too many. A single one is the same as `submit`.
         """
-        names = check_profiles(profiles)
-        bundle = (id_from(str, asker.id, idempotency_key) or new_id()) if len(names) > 1 else None
 
-        def submit(profile: str) -> Request:
-            # A form with one profile keeps the key that it always had, whichever version it is delivered to.
-            several = idempotency_key is not None and bundle is not None
-            key = f"{idempotency_key}/{profile}" if several else idempotency_key
+        def submit(profile: str, key: str | None, bundle: str | None) -> Request:
             return self.submit(
                 asker, profile, duration, justification, idempotency_key=key, on_behalf_of=on_behalf_of, bundle=bundle,
-                starts_at=starts_at,
+                starts_at=starts_at, ticket=ticket,
             )  # fmt: skip
 
-        return submit_each(names, submit)
+        return submit_each(asker.id, profiles, idempotency_key, submit)
 
     def approve(
         self,

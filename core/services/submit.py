@@ -45,13 +45,14 @@ class SubmittedFrom:
     """Where a request comes from.
 
     `device` is the name of the terminal that it was asked on, `device_id` which one it was; `asked_by` asked for it on
-    behalf of the requester; `bundle` is what the requests of one form have in common.
+    behalf of the requester; `bundle` is what the requests of one form have in common; `ticket` is what it is for.
     """
 
     device: str | None = None
     device_id: str | None = None
     asked_by: Actor | None = None
     bundle: str | None = None
+    ticket: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

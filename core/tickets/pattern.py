@@ -1,0 +1,186 @@
+"""The form of a ticket's name: a small part of regular expressions, in which every match is found quickly.
+
+Invariant: no name takes long to match, whatever the policy says: a group with a quantifier in it has none of its own, a
+pattern can match in at most `MAX_WAYS` ways, and nothing longer than 80 characters is tried. What matches has letters,
+digits and `-_.:#` only.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from core.errors import InvalidInput
+from core.tickets.base import MAX_TICKET_LENGTH
+
+MAX_PATTERN_LENGTH: Final = 100
+MAX_WAYS: Final = 250_000
+"""In how many ways a pattern can try to match one name: far less than a click could notice."""
+_FIELD: Final = "pattern"
+_LITERAL: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:#")
+_ESCAPED: Final = frozenset("dw-.#_:")
+_CLASS: Final = re.compile(r"\[(?:[A-Za-z0-9_.:#]-[A-Za-z0-9]|\\[dw.#_:-]|[A-Za-z0-9_.:#])+-?\]")
+_QUANTIFIER: Final = re.compile(r"[*+?]|\{(?P<least>\d{1,3})(?P<to>,(?P<most>\d{1,3})?)?\}")
+_FIX: Final = r"Write it like INC-\d+ or (INC|CHG)-\d{4,8}."
+
+
+_AROUND: Final = ".,:;!?()[]{}<>\"'`*_~\u201c\u201d\u2018\u2019\u2026"
+_BETWEEN: Final = re.compile(r"[/?&=,;|()\[\]<>]+")
+_MAX_WORD: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _PatternPart:
+    """A part of a pattern: whether a quantifier is in it, how many of them are open, and its other ways to match."""
+
+    is_varied: bool = False
+    open: int = 0
+    ways: int = 1
+
+    def then(self, other: _PatternPart) -> _PatternPart:
+        return _PatternPart(self.is_varied or other.is_varied, self.open + other.open, self.ways * other.ways)
+
+    def count(self) -> int:
+        """At most so many ways: what is open shares the characters of one name."""
+        return self.ways * math.comb(MAX_TICKET_LENGTH + self.open, self.open)
+
+
+class _PatternReader:
+    """Reads a pattern from left to right. Raises InvalidInput for what isn't part of the grammar."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self._at = 0
+
+    def read(self) -> _PatternPart:
+        found = self._alternatives()
+        if self._at < len(self._pattern):
+            raise _mistake(f"it has a {self._pattern[self._at]} that nothing opens", _FIX)
+        return found
+
+    def _alternatives(self) -> _PatternPart:
+        parts = [self._sequence()]
+        while self._peek() == "|":
+            self._at += 1
+            parts.append(self._sequence())
+        if len(parts) == 1:
+            return parts[0]
+        # One of them matches; which is tried first makes no more ways than all together have.
+        ways = sum(each.ways for each in parts)
+        return _PatternPart(any(each.is_varied for each in parts), max(each.open for each in parts), ways)
+
+    def _sequence(self) -> _PatternPart:
+        found, is_empty = _PatternPart(), True
+        while self._peek() not in {"", "|", ")"}:
+            found, is_empty = found.then(self._quantified()), False
+        if is_empty:
+            raise _mistake("it has an empty part", _FIX)
+        return found
+
+    def _quantified(self) -> _PatternPart:
+        is_group = self._peek() == "("
+        part = self._atom()
+        found = _QUANTIFIER.match(self._pattern, self._at)
+        if found is None:
+            return part
+        self._at = found.end()
+        if _QUANTIFIER.match(self._pattern, self._at):
+            raise _mistake(f"it has {found[0]}{self._peek()}", "Leave the second quantifier out.")
+        return self._repeated(part, found, is_group=is_group)
+
+    def _repeated(self, part: _PatternPart, found: re.Match[str], *, is_group: bool) -> _PatternPart:
+        if found[0] == "?":
+            return _PatternPart(is_varied=True, open=part.open, ways=part.ways + 1)
+        if is_group:
+            # (a+)+ and (a|a)* are how a pattern comes to take for ever.
+            raise _mistake(f"it repeats a group with {found[0]}", "Repeat single characters or a class, such as \\d+.")
+        if found["least"] is None:
+            return _PatternPart(is_varied=True, open=1)
+        least = int(found["least"])
+        if found["to"] is None:
+            return part
+        if found["most"] is None:
+            return _PatternPart(is_varied=True, open=1)
+        if (most := int(found["most"])) < least:
+            raise _mistake(f"it has {found[0]}", "Write the smaller number first.")
+        return _PatternPart(is_varied=True, ways=min(most, MAX_TICKET_LENGTH) - min(least, MAX_TICKET_LENGTH) + 1)
+
+    def _atom(self) -> _PatternPart:
+        first = self._peek()
+        if first == "(":
+            return self._group()
+        if first == "[":
+            found = _CLASS.match(self._pattern, self._at)
+            if found is None:
+                raise _mistake("it has a class that can't be used here", "Write it like [A-Z0-9].")
+            self._at = found.end()
+        elif first == "\\":
+            if self._pattern[self._at + 1 : self._at + 2] not in _ESCAPED:
+                raise _mistake(f"it has {self._pattern[self._at : self._at + 2]}", _FIX)
+            self._at += 2
+        elif first in _LITERAL:
+            self._at += 1
+        elif first in {"^", "$"}:
+            raise _mistake(f"it has {first}", "Leave ^ and $ out: the whole ticket has to match anyway.")
+        else:
+            raise _mistake(f"it has {first!a}", _FIX)
+        return _PatternPart()
+
+    def _group(self) -> _PatternPart:
+        self._at += 3 if self._pattern.startswith("(?:", self._at) else 1
+        found = self._alternatives()
+        if self._peek() != ")":
+            raise _mistake("it has a ( that nothing closes", _FIX)
+        self._at += 1
+        return found
+
+    def _peek(self) -> str:
+        return self._pattern[self._at : self._at + 1]
+
+
+def check_pattern(pattern: str) -> str:
+    """The pattern. Raises InvalidInput, with the fix, for one that isn't safe, or could match more than a name."""
+    if not 1 <= len(pattern) <= MAX_PATTERN_LENGTH:
+        raise _mistake(f"it has {len(pattern)} characters", f"Write 1 to {MAX_PATTERN_LENGTH}.")
+    if _PatternReader(pattern).read().count() > MAX_WAYS:
+        raise _mistake(
+            "it could match one name in too many ways", r"Bound what repeats, such as \d{1,8} in place of \d+."
+        )
+    try:
+        compiled = re.compile(pattern, re.ASCII)
+    except re.error as error:
+        raise _mistake(f"it is not a regular expression: {error.msg}", _FIX) from error
+    if compiled.fullmatch(""):
+        raise _mistake("it also matches nothing at all", _FIX)
+    return pattern
+
+
+def matches(pattern: str, text: str) -> bool:
+    """True when the whole text is a ticket of this form."""
+    return len(text) <= MAX_TICKET_LENGTH and _compiled(pattern).fullmatch(text) is not None
+
+
+def find_tickets(pattern: str, text: str) -> tuple[str, ...]:
+    """The tickets in a text, each once, in their order: words, or the last part of an address."""
+    found = (each for word in text.split() for each in _candidates(word) if matches(pattern, each))
+    return tuple(dict.fromkeys(found))
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII)
+
+
+def _candidates(word: str) -> tuple[str, ...]:
+    """What may be a ticket in a word: the word without what stands around it, or else the parts of an address."""
+    bare = word.strip(_AROUND)
+    if len(bare) > _MAX_WORD:
+        return ()
+    return (bare, *(part.strip(_AROUND) for part in _BETWEEN.split(bare) if part != bare))
+
+
+def _mistake(problem: str, fix: str) -> InvalidInput:
+    return InvalidInput(_FIELD, problem, fix)
