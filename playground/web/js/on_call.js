@@ -1,7 +1,7 @@
 // "On call": who is on call now and next, until when, what is left of the grace after a hand-over, and the pager.
 
 import { html, useEffect, useReducer } from "../vendor/htm-preact-3.1.1.js";
-import { dayAndTime, isSameDay, length, relative, timeOf } from "./dates.js";
+import { dayAndTime, fill, isSameDay, length, relative, timeOf } from "./dates.js";
 import { Avatar, Icon } from "./icons.js";
 import { Pager, countOpen } from "./pager.js";
 import { usePanel } from "./panel_request.js";
@@ -28,7 +28,10 @@ export function onCallIn(ws, name) {
   return schedule && around(ws, schedule).now?.person;
 }
 
-const whenOf = (ws, at) => (isSameDay(new Date(at), new Date(ws.now())) ? timeOf(new Date(at)) : dayAndTime(new Date(at)));
+function whenOf(ws, at) {
+  const [moment, now] = [new Date(at), new Date(ws.now())];
+  return isSameDay(moment, now) ? timeOf(moment) : `${fill("{date_short_pretty}", moment, now)}, ${timeOf(moment)}`;
+}
 
 export function OnCallTool({ ws, isOpen, toggle }) {
   const open = countOpen(ws);
@@ -59,7 +62,7 @@ export function OnCallPanel({ ws, close }) {
     <section class="on-call" aria-label="On call">
       <header class="side-head">
         <${Icon} name="bell" />
-        <h2>On call <span class="aws-pretend">(pretend)</span></h2>
+        <h2>On call</h2>
         <button type="button" class="switch ${state.is_away ? "is-on" : ""}" role="switch" aria-checked=${state.is_away} aria-disabled=${isBusy} title="The schedules don't answer Countersign" onClick=${() => ask({ do: "away", is_away: !state.is_away })}>
           Unreachable<span class="switch-track" aria-hidden="true"></span>
         </button>
@@ -91,7 +94,7 @@ function Away({ ws }) {
         <p>The schedules don't answer. ${last === null ? "Countersign has no answer from before." : `The last answer is of ${timeOf(new Date(last))}.`}</p>
         <ul>
           <li>Approving as the person on call: ${holds(approving) ? `the last answer holds until ${until}` : "refused, until they answer"}.</li>
-          <li>Break-glass and automatic approval: ${holds(fresh) ? "refused in less than a minute" : "refused, because nobody can say who is on call"}.</li>
+          <li>Breaking the glass as the person on call, and automatic approval: ${holds(fresh) ? "refused in less than a minute" : "refused, because nobody can say who is on call"}.</li>
           <li>People whom a rule names by id or group: as always.</li>
         </ul>
       </div>
@@ -127,5 +130,5 @@ function HandOver({ ws }) {
   if (!nexts.length) return null;
   const at = Math.min(...nexts);
   const move = () => post("/page/clock", { seconds: Math.max(1, Math.ceil((at - ws.now()) / 1000) + A_LITTLE_AFTER_S) });
-  return html`<button type="button" class="button is-wide" onClick=${move}>Move the clock to the hand-over<span class="on-call-in">${relative(at, ws.now())}</span></button>`;
+  return html`<button type="button" class="button is-wide" onClick=${move}>Move the clock to the hand-over</button>`;
 }
