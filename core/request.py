@@ -196,6 +196,15 @@ class Request(RequestRecord):
         self._check(RequestStatus.PENDING, now)
         return self if self.reminded_at is not None else self.replace(reminded_at=now)
 
+    def escalate(self, steps: int, now: datetime) -> Self:
+        """Record that this many steps of its escalation are announced. If they were already, it stays the same.
+
+        Raises NotAllowed before the requester confirmed, InvalidStateTransition when it is decided or its time passed.
+        """
+        self._check(RequestStatus.PENDING, now)
+        self.require_confirmed("escalate")
+        return self if steps <= self.escalated_steps else self.replace(escalated_steps=steps)
+
     def check_pending(self, now: datetime) -> None:
         """Raises InvalidStateTransition, which says who decided, unless it still waits for a decision."""
         self._check(RequestStatus.PENDING, now)

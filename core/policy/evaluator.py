@@ -38,6 +38,7 @@ from core.policy.request_rules import RequestRules
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument
 from core.policy.target_config import AnyTargetConfig
+from core.policy.waiting_rules import WaitingRules
 
 
 class PolicySource(Protocol):
@@ -98,14 +99,25 @@ class Policy(BaseModel):
         requester: UserId,
         given: GivenWithVote | None = None,
         asked_by: UserId | None = None,
+        waits_since: datetime | None = None,
+        now: datetime | None = None,
     ) -> Decision:
         """May this person decide on a request that was made under this rule? Approve and deny need the same right.
 
         `given` is what came with an approval; without it, only the person is judged. `asked_by` is who asked for it on
-        behalf of the requester: like the requester, they decide nothing.
+        behalf of the requester: like the requester, they decide nothing. Who is of a step of the rule's escalation may
+        decide once the request has waited long enough: `waits_since` then, at `now`. Without these, no step has come.
         """
         return self._requests.judge_decider(
-            action, approver, profile=profile, rule=rule, requester=requester, given=given, asked_by=asked_by
+            action,
+            approver,
+            profile=profile,
+            rule=rule,
+            requester=requester,
+            given=given,
+            asked_by=asked_by,
+            waits_since=waits_since,
+            now=now,
         )
 
     def judge_asking(self, asker: Actor, profile: str) -> Decision:
@@ -224,15 +236,6 @@ class Policy(BaseModel):
         """The rule under which this person may break the glass, for a form to show; None if they may not."""
         return self._search.find_break_glass(invoker, profile)[0]
 
-    def remind_after(self, rule: str, profile: str) -> timedelta | None:
-        """How long a request that was made under this rule waits before its approvers are reminded; None for never.
-
-        Also None when the rule no longer covers the profile, because then nobody could decide.
-        """
-        made_under = self.document.approval_rule(rule)
-        in_force = conditions.is_in_force(self.document, rule, profile)
-        return made_under.remind_after if made_under is not None and in_force.is_met else None
-
     def approval_needs(self, rule: str) -> ApprovalNeeds:
         """What an approval under this rule takes besides a press; nothing when the rule is gone."""
         return conditions.find_approval_needs(self.document.approval_rule(rule))
@@ -265,6 +268,11 @@ class Policy(BaseModel):
     def notifications(self) -> NotificationRules:
         """What this version says about notifications."""
         return NotificationRules(self.document, self._people)
+
+    @cached_property
+    def waiting(self) -> WaitingRules:
+        """What this version says about requests that wait: reminders and escalation."""
+        return WaitingRules(self.document)
 
     @cached_property
     def _requests(self) -> RequestRules:

@@ -6,15 +6,17 @@ show, such as an undefined group. A Policy consists of parts that passed both.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool
 
 from core.actor import ProfileName, UserId
-from core.duty import on_call_name
+from core.duty import OnCallName, on_call_name, schedule_of
+from core.errors import InvalidInput
 from core.policy.approval_rule import ApprovalRule, AutoApproval
 from core.policy.break_glass_rule import BreakGlassRule, EventTimes
-from core.policy.document import Name, PolicyModel, mistake
+from core.policy.document import Name, PolicyModel, mistake, suggest
 from core.policy.duty_words import name_source
 from core.policy.on_call_config import OnCallConfig
 from core.policy.pager_config import PagerConfig
@@ -94,6 +96,15 @@ class PolicyDocument(PolicyModel):
             same_person=same_person,
             sources={on_call_name(name): name_source(config.kind) for name, config in self.on_call.items()},
         )
+
+    def require_schedules(self, named: Collection[OnCallName] = ()) -> frozenset[OnCallName]:
+        """Every schedule, as rules name them. Raises InvalidInput when one of those `named` is not there."""
+        known = {on_call_name(name): name for name in self.on_call}
+        for each in named:
+            if each not in known:
+                fix = suggest(schedule_of(each), tuple(self.on_call)) if known else "The policy has no on_call."
+                raise InvalidInput("on_call", f"there is no schedule {schedule_of(each)!r:.60} in the policy", fix)
+        return frozenset(known)
 
     def approval_rule(self, name: str) -> ApprovalRule | None:
         """The approval rule of this name; None if there is none, or no longer."""

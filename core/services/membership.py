@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Literal, TypeVar
 
 from core.actor import Actor, Need, UserGroupId, UserId, is_user_group
+from core.approval import Approval
 from core.break_glass import BreakGlassEvent
 from core.directory import Directory, DirectoryNotes
 from core.errors import NotAllowed, NotKnown
@@ -88,9 +90,15 @@ class Judging:
         return person
 
     def judge_decider(
-        self, action: Literal["approve", "deny"], request: Request, person: Actor, given: GivenWithVote | None = None
+        self,
+        action: Literal["approve", "deny"],
+        request: Request,
+        person: Actor,
+        now: datetime,
+        given: GivenWithVote | None = None,
     ) -> Decision:
-        """May this person decide on this request, with what came with an approval?"""
+        """May this person decide on this request at this moment, with what came with an approval?"""
+        waits_since = request.waits_since if not request.awaits_confirmation else None
         return self.judge(
             person,
             lambda known: self.policy.judge_decider(
@@ -101,6 +109,8 @@ class Judging:
                 requester=request.requester,
                 given=given,
                 asked_by=request.asked_by,
+                waits_since=waits_since,
+                now=now,
             ),
         )
 
@@ -167,7 +177,7 @@ class Judging:
         lapsed: dict[UserId, str] = {}
         counted = set(self.policy.ids_of(voter))
         for vote in request.counting_approvals:
-            reason = self._why_lapsed(request, vote.approver)
+            reason = self._why_lapsed(request, vote)
             if reason is None and vote.approver in counted:
                 reason = _TWICE
             if reason is not None:
@@ -180,9 +190,10 @@ class Judging:
         """The id under which this person's vote counts already; their own if there is none."""
         return next((each for each in self.policy.ids_of(voter) if request.has_approval_by(each)), voter)
 
-    def _why_lapsed(self, request: Request, voter: UserId) -> str | None:
+    def _why_lapsed(self, request: Request, vote: Approval) -> str | None:
+        # Steps and hours as they were when they voted: a vote doesn't lapse because the day is over.
         try:
-            self.judge_decider("approve", request, self._find(voter, "approve")).require()
+            self.judge_decider("approve", request, self._find(vote.approver, "approve"), vote.at).require()
         except NotKnown:
             raise
         except NotAllowed as refusal:

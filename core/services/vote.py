@@ -108,14 +108,14 @@ class Voting:
             return request.approve(self._approver.id, now), self._entry(request, request, {})
         if request.has_approval_by(voter := self._people.find_vote(request, self._approver.id)):
             # Delivered or pressed again: this vote counts already, and takes no form and no code.
-            decision = self._people.judge_decider("approve", request, self._approver)
+            decision = self._people.judge_decider("approve", request, self._approver, now)
             decision.require()
             return request.approve(voter, now), self._entry(request, request, decision.to_details())
         request.require_confirmed("approve")
         find_shorter(self._given.duration, request.duration)
-        self._require_form(request)
+        self._require_form(request, now)
         given = self._given.to_policy(can_verify=self._mfa is not None)
-        decision = self._people.judge_decider("approve", request, self._approver, given)
+        decision = self._people.judge_decider("approve", request, self._approver, now, given)
         decision.require()
         if self._given.shown is not None and not _is_same(self._given.shown, request.facts_digest()):
             raise NotAllowed("approve", (NOT_AS_SHOWN,), decision.rule, ("form",))
@@ -133,11 +133,11 @@ class Voting:
         observe(grants, self._observer)
         return updated
 
-    def _require_form(self, request: Request) -> None:
+    def _require_form(self, request: Request, now: datetime) -> None:
         needs = self._people.policy.approval_needs(request.rule)
         if self._given.shown is None and needs.any:
             # Only people with the right get the form.
-            self._people.judge_decider("approve", request, self._approver).require()
+            self._people.judge_decider("approve", request, self._approver, now).require()
             raise ApprovalFormNeeded(request, needs)
 
     def _use_code(self, now: datetime) -> None:
