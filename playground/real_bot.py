@@ -83,6 +83,7 @@ def _pretend(ports: Ports, pretended: PretendServices) -> Ports:
         targets=partial(open_demo_targets, pretended.demo),
         aws_clients=lambda: pretended.clients,
         pagers=pretended.on_call.pager_openers,
+        schedule_sources=pretended.on_call.schedule_openers,
     )
 
 

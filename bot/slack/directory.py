@@ -183,6 +183,11 @@ class SlackDirectory:
             return False
         return isinstance(read, Member)
 
+    def is_active(self, user_id: UserId) -> bool | None:
+        """Whether this is an active full member, from the cache; None if it isn't known yet. Never waits."""
+        member = self._people.get_stale(user_id)
+        return isinstance(member, Member) if member is not None else None
+
     def get_email(self, user_id: str) -> str | None:
         """The e-mail address in the cached answer about a person, however old; None if there is none."""
         member = self._people.peek(user_id)

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
 from core.actor import UserId
 from core.clock import Clock
-from core.on_call import Duty, OnCallName, on_call_name
+from core.on_call import FRESH_FOR, Duty, OnCallName, on_call_name
 from core.policy import PolicySource
 from core.policy.on_call_config import OnCallConfig
 from core.schedules.answer import MappedShift, find_on_call
@@ -61,8 +61,8 @@ class _NobodyCounts:
 class ScheduleRoster:
     """The roster. Safe for threads. Without `start`, schedules are looked up only when somebody asks.
 
-    `find_by_email` says whose address one is, and raises NotKnown; `is_active` says from a cache who may act. `more`
-    opens kinds of sources that Countersign doesn't have itself, such as `demo` in the playground.
+    `find_by_email` says whose address one is, and raises NotKnown. `more` opens kinds of sources that Countersign
+    doesn't have itself, such as `demo` in the playground.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class ScheduleRoster:
         find_by_email: FindByEmail,
         more: Mapping[str, ScheduleOpener] = MappingProxyType({}),
         *,
-        is_active: IsActive = lambda _: None,
         observer: LookupObserver | None = None,
     ) -> None:
         self._policy = policy
         self._clock = clock
         self._more = dict(more)
-        self._people = PeopleOnCall(find_by_email, is_active, clock)
+        self._is_active: IsActive = lambda _: None
+        self._people = PeopleOnCall(find_by_email, self._may_act, clock)
         self._observer = observer or _NobodyCounts()
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="on-call")
         self._lock = threading.Lock()
@@ -86,6 +86,10 @@ class ScheduleRoster:
         self._watched: dict[OnCallName, WatchedSchedule] = {}
         self._stopping = threading.Event()
         self._refresher: threading.Thread | None = None
+
+    def check_people(self, is_active: IsActive) -> None:
+        """Whom to ask which people are active members: from a cache, so it never waits."""
+        self._is_active = is_active
 
     def duties(
         self, user_id: UserId, names: Collection[OnCallName], *, timeout_seconds: float = 0.0
@@ -123,11 +127,27 @@ class ScheduleRoster:
 
     def look(self, timeout_seconds: float) -> tuple[ScheduleState, ...]:
         """The same, after every schedule whose answer is due was looked up, as far as the time allows."""
-        schedules = list(self._schedules().values())
+        schedules = tuple(self._schedules().values())
         for each in schedules:
             each.refresh()
-        self._wait_for([each for each in schedules if each.is_in_flight], timeout_seconds)
+        wait([flight for each in schedules if (flight := each.flight) is not None], timeout=timeout_seconds)
         return self.snapshot()
+
+    def ages(self) -> Mapping[str, float]:
+        """The age in seconds of the oldest answer of each kind of source that has one."""
+        now, ages = self._clock.now(), dict[str, float]()
+        for each in self.snapshot():
+            if each.answered_at is not None:
+                ages[each.source] = max(ages.get(each.source, 0.0), (now - each.answered_at).total_seconds())
+        return ages
+
+    def count_unknown(self) -> int:
+        """How many schedules of the policy have no answer that is fresh."""
+        now = self._clock.now()
+        return sum(
+            each.answered_at is None or not timedelta() <= now - each.answered_at < FRESH_FOR
+            for each in self.snapshot()
+        )
 
     def refresh(self) -> None:
         """Look up what is due, in the background. `start` does this every second."""
@@ -150,11 +170,14 @@ class ScheduleRoster:
             each.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
+    def _may_act(self, user_id: UserId) -> bool | None:
+        return self._is_active(user_id)
+
     def _keep_fresh(self) -> None:
         while True:
             try:
                 self.refresh()
-            except Exception:  # the next second may go better, and people are still answered
+            except Exception:  # noqa: BLE001 - the next second may go better, and people are still answered
                 _LOG.exception("the schedules could not be refreshed")
             if self._stopping.wait(LOOK_EVERY_SECONDS):
                 return
@@ -170,8 +193,9 @@ class ScheduleRoster:
 
     def _schedules(self) -> dict[OnCallName, WatchedSchedule]:
         """The schedules of the policy in force."""
-        policy = self._policy.current()
         with self._lock:
+            # Inside the lock: an earlier version that somebody read before must not come back.
+            policy = self._policy.current()
             if policy.digest == self._digest:
                 return self._watched
             before = self._watched

@@ -34,6 +34,7 @@ LOOK_BACK: Final = HAND_OVER_GRACE + timedelta(seconds=30)
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(minutes=1)
 """How long a source that failed isn't asked again: twice as long each time. It can ask for longer."""
+MAX_DOUBLINGS: Final = 8
 LONGEST_WANTED_PAUSE: Final = timedelta(minutes=15)
 ASKING_PEOPLE_SECONDS: Final = 5.0
 """How long one look-up may ask about e-mail addresses; the others come with the next one."""
@@ -101,6 +102,11 @@ class WatchedSchedule:
         """Why the last look-up failed; empty if it didn't."""
         return self._problem
 
+    @property
+    def flight(self) -> Future[None] | None:
+        """The look-up that is in flight, if there is one."""
+        return self._flight
+
     def judge(self, ids: Collection[UserId]) -> Duty | None:
         """What the answer in hand says about a person; None when it says nothing."""
         if self._answer is None:
@@ -153,19 +159,21 @@ class WatchedSchedule:
         return failed_at is not None and failed_at <= now < failed_at + self._pause
 
     def _look(self) -> None:
-        outcome, problem, pause = "answered", "", timedelta()
         try:
-            answer = self._find_answer()
+            self._land(self._find_answer())
+            outcome = "answered"
         except ScheduleUnavailable as error:
-            outcome, problem, pause = "unavailable", error.problem, error.retry_after or timedelta()
+            outcome = "unavailable"
+            self._miss(error.problem, error.retry_after)
         except ScheduleRefused as error:
-            # The secret or the schedule may have changed: the source is opened again.
-            outcome, problem = "refused", f"{error.problem}. {error.fix}"
+            outcome = "refused"
+            self._miss(f"{error.problem}. {error.fix}", reopens=True)
         except CountersignError as error:
-            outcome, problem = "refused", str(error)
+            outcome = "refused"
+            self._miss(str(error), reopens=True)
         except Exception as error:  # noqa: BLE001 - whatever it was, the source didn't say who is on call
-            outcome, problem = "failed", f"{type(error).__name__} while reading the answer"
-        self._land(answer if not problem else None, problem, pause, reopens=outcome in {"refused", "failed"})
+            outcome = "failed"
+            self._miss(f"{type(error).__name__} while reading the answer", reopens=True)
         self._observer.looked_up(self.config.kind, outcome)
 
     def _find_answer(self) -> ScheduleAnswer:
@@ -176,9 +184,7 @@ class WatchedSchedule:
         # Those who are on call now come first: they are asked about first.
         by_urgency = sorted(shifts, key=lambda each: not each.covers(asked_at))
         ends_at = self._elapsed() + ASKING_PEOPLE_SECONDS
-        who = self._people.find_all(
-            (each.person for each in by_urgency), self.table, lambda: self._elapsed() < ends_at
-        )
+        who = self._people.find_all((each.person for each in by_urgency), self.table, lambda: self._elapsed() < ends_at)
         mapped = tuple(
             MappedShift(person=each.person, who=who[each.person], starts_at=each.starts_at, ends_at=each.ends_at)
             for each in shifts
@@ -198,22 +204,27 @@ class WatchedSchedule:
                 self._source = self._open_source(self.name, self.config)
             return self._source
 
-    def _land(self, answer: ScheduleAnswer | None, problem: str, pause: timedelta, *, reopens: bool) -> None:
+    def _land(self, answer: ScheduleAnswer) -> None:
         with self._lock:
-            self._flight = None
-            if answer is not None:
-                self._answer, self._failures, self._failed_at = answer, 0, None
-            else:
-                doubled = FIRST_PAUSE * 2 ** min(self._failures, 8)
-                self._failures, self._failed_at = self._failures + 1, self._clock.now()
-                self._pause = max(min(doubled, LONGEST_PAUSE), min(pause, LONGEST_WANTED_PAUSE))
+            self._answer, self._failures, self._failed_at, self._flight = answer, 0, None, None
+            was, self._problem = self._problem, ""
+            source = self._take_source() if self._is_closed else None
+        _close(source)
+        if was:
+            _LOG.info("%s (%s) can be looked up again", self.name, self.config.kind)
+
+    def _miss(self, problem: str, wanted_pause: timedelta | None = None, *, reopens: bool = False) -> None:
+        """The look-up failed. With `reopens`, the source is opened anew next time: its secret may have changed."""
+        doubled = FIRST_PAUSE * 2 ** min(self._failures, MAX_DOUBLINGS)
+        wanted = min(wanted_pause or timedelta(), LONGEST_WANTED_PAUSE)
+        with self._lock:
+            self._failures, self._failed_at, self._flight = self._failures + 1, self._clock.now(), None
+            self._pause = max(min(doubled, LONGEST_PAUSE), wanted)
             was, self._problem = self._problem, problem
             source = self._take_source() if self._is_closed or reopens else None
         _close(source)
-        if problem and problem != was:
+        if problem != was:
             _LOG.warning("%s (%s) can't be looked up: %s", self.name, self.config.kind, problem)
-        elif was and not problem:
-            _LOG.info("%s (%s) can be looked up again", self.name, self.config.kind)
 
     def _take_source(self) -> ScheduleSource | None:
         source, self._source = self._source, None
