@@ -33,6 +33,7 @@ from bot.observability.clock_check import ComparedClock
 from bot.observability.gauges import watch_instance
 from bot.observability.metrics import Metrics
 from bot.observability.on_call_metrics import OnCallMetrics
+from bot.observability.page_metrics import PageMetrics
 from bot.observability.watcher import Watcher
 from bot.settings import Settings, SlackSettings
 from bot.settings.addresses import Address
@@ -53,6 +54,7 @@ from bot.transport.socket_mode import SocketModeTransport
 from bot.wiring.api import ApiNeeds, InstanceApi, open_api_metrics, serve_api
 from bot.wiring.listeners import build_lists, register_listeners
 from bot.wiring.on_call import open_roster
+from bot.wiring.paging import build_paging
 from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.outbox.outbox import Sink
@@ -143,7 +145,10 @@ def wire(
     roster = open_roster(ports, OnCallMetrics(metrics.registry))
     opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock, roster=roster)
     roster.check_people(opened[0].is_active)
-    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports)
+    paging = build_paging(
+        ports, workspace_url=installation.url, find_name=opened[0].name_of, metrics=PageMetrics(metrics.registry)
+    )
+    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
@@ -157,6 +162,7 @@ def wire(
         *_below(ports, services, closes_stores=closes_stores),
         *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
         Component("the schedules", roster.start, roster.close),
+        *paging.components(background.nudge),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
