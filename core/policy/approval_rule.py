@@ -15,6 +15,7 @@ from core import request
 from core.open_requests import MAX_PENDING, RequestLimits
 from core.policy.document import PolicyModel, mistake
 from core.policy.escalation_config import EscalationStep, EscalationSteps
+from core.policy.principals import PrincipalSelector
 from core.policy.rule_base import Mfa, Rule
 from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, Selectors, StartsWithin
 from core.policy.ticket_config import TicketConfig
@@ -139,6 +140,10 @@ class ApprovalRule(Rule):
                 "Write every step under escalation, each with after and to, and remove escalate_after and escalate_to.",
             )
         return self
+
+    def deciders(self) -> tuple[PrincipalSelector, ...]:
+        """Everybody who may ever decide: the approvers, and those of every step."""
+        return (*self.approvers, *(each for step in self.steps() for each in step.to))
 
     def limits(self) -> RequestLimits:
         """The limits that the ledger of open requests is judged by."""

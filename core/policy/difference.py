@@ -151,8 +151,8 @@ def _rights_of(policy: Policy) -> Callable[[Actor], Mapping[str, str]]:
             if (declared := part.break_glass_terms_for(name, person)) is not None:
                 found[f"break the glass for {name}"] = _event_terms(declared)
             for each in part.document.approval:
-                if people.find(person, each.approvers, for_approving=True).selector is not None:
-                    found[f"approve {name} under rule {each.name}"] = _approval_terms(each)
+                if (terms := _approval_terms(people, each, person)) is not None:
+                    found[f"approve {name} under rule {each.name}"] = terms
         if policy.judge_admin(person).is_allowed:
             found["revoke any access"] = ""
         return found
@@ -192,9 +192,16 @@ def _request_terms(people: People, rule: ApprovalRule, person: Actor) -> str:
     return SEPARATOR.join(terms)
 
 
-def _approval_terms(rule: ApprovalRule) -> str:
+def _approval_terms(people: People, rule: ApprovalRule, person: Actor) -> str | None:
+    """The terms on which this person may approve; None if they never may."""
+    is_approver = people.find(person, rule.approvers, for_approving=True).selector is not None
+    step = next((each for each in rule.steps() if people.find(person, each.to, for_approving=True).selector is not None), None)
+    if not is_approver and step is None:
+        return None
+    terms = [] if is_approver or step is None else [f"once it has waited {format_duration(step.after)}"]
+    terms += ["in some hours"] if is_approver and rule.approver_hours is not None else []
     needs = [("with a form", rule.confirm), ("with a code", rule.needs_code), ("with a comment", rule.needs_comment)]
-    return SEPARATOR.join(text for text, is_needed in needs if is_needed)
+    return SEPARATOR.join((*terms, *(text for text, is_needed in needs if is_needed)))
 
 
 def _event_terms(rule: BreakGlassRule) -> str:

@@ -12,8 +12,8 @@ from typing import Literal
 from core.actor import Actor, UserId
 from core.policy import conditions
 from core.policy.conditions import judge
+from core.policy.deciding import HOURS, find_stepped, is_decider, is_in_hours
 from core.policy.decision import Condition, Decision, GivenWithVote, RequestDecision, are_all_met, decide
-from core.policy.escalation_config import TimedStep, time_steps
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, PolicyDocument
@@ -102,8 +102,10 @@ class RequestRules:
         if approver.service is not None:
             found.append(no_service(approver))
         if made_under is not None:
-            steps = self._come(made_under, waits_since, now)
-            found.append(judge("approver", lambda: self._may_decide(approver, made_under, steps)))
+            stepped = find_stepped(made_under, waits_since, now)
+            found.append(judge("approver", lambda: is_decider(self.people, approver, made_under, stepped)))
+            if action == "approve" and made_under.approver_hours is not None:
+                found.append(judge(HOURS, lambda: is_in_hours(self.people, approver, made_under, stepped, now)))
         found.append(
             judge(
                 "two people",
@@ -124,18 +126,6 @@ class RequestRules:
             return decide("request", None, (no_service(asker),), self.digest)
         rule, found = self.search.find_approval(asker, profile)
         return decide("request", rule.name if rule is not None else None, found, self.digest)
-
-    def _come(self, rule: ApprovalRule, waits_since: datetime | None, now: datetime | None) -> tuple[TimedStep, ...]:
-        if waits_since is None or now is None:
-            return ()
-        return tuple(each for each in time_steps(rule.steps(), waits_since) if each.has_come(now))
-
-    def _may_decide(self, approver: Actor, rule: ApprovalRule, come: tuple[TimedStep, ...]) -> conditions.Judgment:
-        role = f"the approvers of rule {rule.name}"
-        if come:
-            role += ", and those to whom it escalated"
-        among = tuple(dict.fromkeys((*rule.approvers, *(each for step in come for each in step.to))))
-        return conditions.is_among(self.people, approver, among, role, for_approving=True)
 
     def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:
         role, act = "the person who asked for it", "decides on what they asked for"

@@ -92,7 +92,7 @@ class RuleSearch:
         named: list[tuple[PrincipalSelector, ...]] = [*document.groups.values()]
         for rule in document.approval:
             automatic = rule.auto_approve.requesters if rule.auto_approve is not None else None
-            named += [rule.requesters or (), rule.approvers, automatic or ()]
+            named += [rule.requesters or (), rule.deciders(), automatic or ()]
         named += [*(rule.users for rule in document.break_glass), document.admins or ()]
         return self.people.leaves(tuple(each for selectors in named for each in selectors))
 
@@ -102,13 +102,15 @@ class RuleSearch:
     def named_for_codes(self) -> frozenset[UserId]:
         """Everybody whom a rule with MFA names by their id, to break the glass or to approve."""
         users = [rule.users for rule in self.document.break_glass if rule.needs_code]
-        approvers = [rule.approvers for rule in self.document.approval if rule.needs_code]
+        approvers = [rule.deciders() for rule in self.document.approval if rule.needs_code]
         leaves = self.people.leaves(tuple(each for named in (*users, *approvers) for each in named))
         return frozenset(UserId(each.value) for each in leaves if each.kind is PrincipalKind.USER)
 
     def named_to_act(self) -> tuple[UserId, ...]:
         """Whom the policy names by their id to act on others' or on urgent access: break-glass users first."""
-        rules = [rule.users for rule in self.document.break_glass] + [rule.approvers for rule in self.document.approval]
+        rules = [rule.users for rule in self.document.break_glass] + [
+            rule.deciders() for rule in self.document.approval
+        ]
         rules += [rule.requesters or () for rule in self.document.approval]
         found = (
             sorted(each.value for each in self.people.leaves(named) if each.kind is PrincipalKind.USER)
