@@ -65,7 +65,7 @@ def _times(request: RequestRecord) -> tuple[tuple[bool, str], ...]:
         ),
         (
             not is_approved or _has_its_window(request),
-            "the window opens with the approval, or at the start asked for, and lasts as long as it gave",
+            "the window opens with the approval, or at its start, and lasts as long as it gave",
         ),
         (
             request.reminded_at is None or request.reminded_at < request.expires_at,
@@ -78,7 +78,7 @@ def _times(request: RequestRecord) -> tuple[tuple[bool, str], ...]:
         ),
         (
             request.starts_at is None or request.starts_at == request.expires_at,
-            "people decide until the start that was asked for",
+            "people decide until the start",
         ),
         (numbers == tuple(range(1, len(numbers) + 1)), "questions are numbered as they were asked"),
     )

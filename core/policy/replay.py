@@ -55,7 +55,9 @@ def replay_request(policy: Policy, request: Request, groups: Groups) -> Replayed
     what = f"{request.requester} requested {request.profile}, {request.status}"
     person = _actor(request.requester, groups, request.service)
     try:
-        decision = policy.judge_request(person, request.profile, request.duration, request.created_at)
+        decision = policy.judge_request(
+            person, request.profile, request.duration, request.created_at, request.starts_at
+        )
     except InvalidInput as error:
         return ReplayedDecision(request.created_at, request.chain, what, (error.problem,))
     votes = [*_votes(policy, request, decision, groups)] if decision.is_allowed else []

@@ -230,8 +230,11 @@ def _make(submission: Submission, decision: RequestDecision, rights: tuple[Right
 
 
 def window(request: Request) -> dict[str, JsonValue]:
-    """The detail of an approval's entry that says when the access ends."""
-    return {"access_ends_at": format_time(request.life_ends_at())}
+    """The details of an approval's entry that say when the access ends, and when it opens if that is later."""
+    ends_at: dict[str, JsonValue] = {"access_ends_at": format_time(request.life_ends_at())}
+    if request.starts_at is None or request.access_opens_at is None:
+        return ends_at
+    return {"access_opens_at": format_time(request.access_opens_at), **ends_at}
 
 
 def _details(request: Request, decision: RequestDecision) -> dict[str, JsonValue]:

@@ -222,7 +222,7 @@ def test_retention_covers_all_that_was_asked_for() -> None:
             "asked_by": None,
             "bundle": None,
             "starts_at": None,
-        }  # fmt: skip
+        }
     ] * 4
 
 
@@ -336,7 +336,10 @@ BROKEN: Final[dict[str, tuple[str, dict[str, object]]]] = {
     "only a cancelled one is replaced": ("pending", {"replaced_by": "0123456789abcdef"}),
     "an approved request, and only it, has a window": ("cancelled", {"access_ends_at": LATE}),
     "a request that somebody ended says when": ("expired", {"decided_at": EARLY}),
-    "the window opens with the approval and lasts as long as it gave": ("approved", {"access_ends_at": LATE}),
+    "the window opens with the approval, or at its start, and lasts as long as it gave": (
+        "approved",
+        {"access_ends_at": LATE},
+    ),
     "nobody is reminded after the deadline": ("expired", {"reminded_at": DEADLINE}),
     "nobody asks for themself on behalf of somebody": ("pending", {"asked_by": REQUESTER}),
     "a vote gives less time than was asked, or all of it": (
@@ -345,6 +348,7 @@ BROKEN: Final[dict[str, tuple[str, dict[str, object]]]] = {
     ),
     "only what somebody else asked for is confirmed, before the deadline": ("pending", {"confirmed_at": EARLY}),
     "only the requester, and who asked for them, cancels": ("cancelled", {"cancelled_by": APPROVER}),
+    "people decide until the start": ("pending", {"starts_at": EARLY}),
     "questions are numbered as they were asked": (
         "pending",
         {"questions": ({"number": 2, "asker": APPROVER, "at": EARLY, "text": "why now?"},)},
@@ -357,7 +361,11 @@ ALSO_BROKEN: Final[list[tuple[str, str, dict[str, object]]]] = [
     ("people approve by quorum, the policy without one", "approved by policy", {"approver": APPROVER}),
     ("an approved request, and only it, has a window", "approved", {"access_ends_at": None}),
     ("a request that somebody ended says when", "cancelled", {"decided_at": None}),
-    ("the window opens with the approval and lasts as long as it gave", "approved", {"duration": 2 * HOUR}),
+    (
+        "the window opens with the approval, or at its start, and lasts as long as it gave",
+        "approved",
+        {"duration": 2 * HOUR},
+    ),
 ]
 
 
