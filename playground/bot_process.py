@@ -137,13 +137,20 @@ class BotProcess:
             if instance is not None:
                 instance.lifecycle.stop()
 
+    def read_acknowledgements(self) -> None:
+        """Ask the pager now who acknowledged a page; without this, it is asked every few seconds."""
+        self._do(lambda instance: instance.pages.poll())
+
     def sweep(self) -> None:
         """Do what is due, if it runs. Raises the errors of the store, unless that is switched off."""
+        self._do(lambda instance: instance.background.sweep())
+
+    def _do(self, work: Callable[[Instance], object]) -> None:
         instance = self._instance
         if instance is None:
             return
         try:
-            instance.background.sweep()
+            work(instance)
         except SystemExit:
             # Killed meanwhile: this thread isn't one of its own.
             return

@@ -26,8 +26,12 @@ class RotaShift:
 
 @dataclass(frozen=True, slots=True)
 class DemoRota:
-    """Who is on call when. The first person is on call at `begins_at`, and the shifts go on both ways for ever."""
+    """Who is on call when, in the schedule of this name.
 
+    The first person is on call at `begins_at`, and the shifts go on both ways for ever.
+    """
+
+    schedule: str
     people: tuple[UserId, ...]
     shift: timedelta
     begins_at: datetime

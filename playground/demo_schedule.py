@@ -80,8 +80,8 @@ class DemoSchedule:
 
     kind: Final = KIND
 
-    def __init__(self, name: str, rota: DemoRota, schedules: DemoSchedules) -> None:
-        self.schedule: Final = name
+    def __init__(self, rota: DemoRota, schedules: DemoSchedules) -> None:
+        self.schedule: Final = rota.schedule
         self._rota = rota
         self._schedules = schedules
 

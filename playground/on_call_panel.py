@@ -75,8 +75,8 @@ class OnCallPanel:
             "schedules": [
                 {
                     "name": name,
-                    "asked_at": _format(state.asked_at, name),
-                    "answered_at": _format(state.answered_at, name),
+                    "asked_at": _format(state.asked_at, rota.schedule),
+                    "answered_at": _format(state.answered_at, rota.schedule),
                     "shifts": [
                         {
                             "person": each.person,

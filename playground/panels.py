@@ -13,7 +13,7 @@ from playground.bots_clock import SkewedClock
 from playground.chaos import Chaos
 from playground.folder import Folder
 from playground.on_call_panel import OnCallPanel
-from playground.page_panels import PagePanels, publisher
+from playground.page_panels import PagePanel, PagePanels, publisher
 from playground.pager_panel import PagerPanel
 from playground.policy_editor import PolicyEditor
 from playground.policy_explaining import Explainer
@@ -40,11 +40,11 @@ def open_panels(
     editor = PolicyEditor(
         folder.policy, lambda: bot.policy if bot.is_running else None, Explainer(slack.workspace, clock.now)
     )
-    named = {
+    named: dict[str, PagePanel] = {
         "tamper": tampering,
         "chaos": chaos,
         "policy": editor,
         "on_call": OnCallPanel(on_call, publisher(journal, "on_call")),
-        "pager": PagerPanel(on_call.pager, bot.sweep, publisher(journal, "pager")),
+        "pager": PagerPanel(on_call.pager, bot.read_acknowledgements, publisher(journal, "pager")),
     }
     return PagePanels(named, tampering.keep_copies)

@@ -63,8 +63,9 @@ class PretendOnCall:
     def _open_schedule(self, name: str, config: OnCallConfig) -> DemoSchedule:
         if config.demo is None or not config.demo.people:
             raise ScheduleRefused("this demo schedule has no people", "Write who takes turns: people: [U0SAM, U0AIKO].")
-        return DemoSchedule(name, self._rota(config.demo), self.schedules)
+        del name
+        return DemoSchedule(self._rota(config.demo), self.schedules)
 
     def _rota(self, config: DemoScheduleConfig) -> DemoRota:
         people = tuple(UserId(each) for each in config.people)
-        return DemoRota(people, config.shift or _SHIFT, self._begins_at)
+        return DemoRota(config.schedule, people, config.shift or _SHIFT, self._begins_at)

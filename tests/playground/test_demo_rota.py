@@ -16,7 +16,7 @@ from tests.harness.clock import FrozenClock
 SAM, AIKO = UserId("U0SAM"), UserId("U0AIKO")
 BEGAN = datetime(2026, 11, 22, 21, 47, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-ROTA = DemoRota((SAM, AIKO), 12 * HOUR, BEGAN)
+ROTA = DemoRota("Primary", (SAM, AIKO), 12 * HOUR, BEGAN)
 
 
 def _on_call_at(moment: datetime) -> UserId:
@@ -48,17 +48,17 @@ def test_rota_has_no_gap_before_or_after_it_begins() -> None:
 
 def test_unreachable_schedule_says_nothing_else(clock: FrozenClock) -> None:
     schedules = DemoSchedules(clock)
-    schedule = DemoSchedule("primary", ROTA, schedules)
+    schedule = DemoSchedule(ROTA, schedules)
     seen: list[bool] = []
     schedules.watch(lambda: seen.append(schedules.state.is_away))
     assert schedule.find_shifts(BEGAN, BEGAN + HOUR)[0].person.slack_id == SAM
-    answered = schedules.state.answered_at["primary"]
+    answered = schedules.state.answered_at["Primary"]
 
     schedules.set_away(is_away=True)
     clock.advance(HOUR)
     for ask in (lambda: schedule.find_shifts(BEGAN, BEGAN + HOUR), schedule.check):
         with pytest.raises(ScheduleUnavailable):
             ask()
-    assert schedules.state.answered_at["primary"] == answered
-    assert schedules.state.asked_at["primary"] == clock.now()
+    assert schedules.state.answered_at["Primary"] == answered
+    assert schedules.state.asked_at["Primary"] == clock.now()
     assert seen == [False, True, True, True]
