@@ -60,6 +60,7 @@ from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile
+from core.schedules.roster import ScheduleRoster
 from core.services.device_ending import DeviceEnding
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
@@ -145,9 +146,7 @@ def wire(
     """
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
     watcher = Watcher(metrics)
-    roster = open_roster(ports, OnCallMetrics(metrics.registry))
-    opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock, roster=roster)
-    roster.check_people(opened[0].is_active)
+    opened, roster = _open_people(ports, installation, metrics)
     paging = build_paging(
         ports, workspace_url=installation.url, find_name=opened[0].name_of, metrics=PageMetrics(metrics.registry)
     )
@@ -200,6 +199,16 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
 def _build_app(ports: Ports, transport: OverHttp | OverSocketMode, installation: Installation) -> App:
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     return build_app(ports.client, installation, signing_secret)
+
+
+def _open_people(
+    ports: Ports, installation: Installation, metrics: Metrics
+) -> tuple[tuple[SlackDirectory, ChangeWriter], ScheduleRoster]:
+    roster = open_roster(ports, OnCallMetrics(metrics.registry))
+    opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock, roster=roster)
+    # Each knows something that the other asks: who is on call, and who was deactivated.
+    roster.check_people(opened[0].is_active)
+    return opened, roster
 
 
 def _build_bot(

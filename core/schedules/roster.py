@@ -123,7 +123,7 @@ class ScheduleRoster:
 
     def snapshot(self) -> tuple[ScheduleState, ...]:
         """What is known about each schedule of the policy, in its order. Never waits."""
-        return tuple(_state_of(each) for each in self._schedules().values())
+        return _states_of(self._schedules())
 
     def look(self, timeout_seconds: float) -> tuple[ScheduleState, ...]:
         """The same, after every schedule whose answer is due was looked up, as far as the time allows."""
@@ -136,7 +136,7 @@ class ScheduleRoster:
     def ages(self) -> Mapping[str, float]:
         """The age in seconds of the oldest answer of each kind of source that has one."""
         now, ages = self._clock.now(), dict[str, float]()
-        for each in self.snapshot():
+        for each in _states_of(self._watched):
             if each.answered_at is not None:
                 ages[each.source] = max(ages.get(each.source, 0.0), (now - each.answered_at).total_seconds())
         return ages
@@ -146,7 +146,7 @@ class ScheduleRoster:
         now = self._clock.now()
         return sum(
             each.answered_at is None or not timedelta() <= now - each.answered_at < FRESH_FOR
-            for each in self.snapshot()
+            for each in _states_of(self._watched)
         )
 
     def refresh(self) -> None:
@@ -198,18 +198,15 @@ class ScheduleRoster:
             policy = self._policy.current()
             if policy.digest == self._digest:
                 return self._watched
-            before = self._watched
-            self._watched = {}
+            before, current = self._watched, dict[OnCallName, WatchedSchedule]()
             for name, config in policy.document.on_call.items():
                 full_name = on_call_name(name)
                 table = PeopleTable.of(policy.document, full_name, config.kind)
                 known = before.get(full_name)
-                is_same = known is not None and known.config == config and known.table == table
-                self._watched[full_name] = (
-                    known if known is not None and is_same else self._watch(full_name, config, table)
-                )
-            self._digest = policy.digest
-            current = self._watched
+                if known is None or (known.config, known.table) != (config, table):
+                    known = self._watch(full_name, config, table)
+                current[full_name] = known
+            self._watched, self._digest = current, policy.digest
         kept = set(map(id, current.values()))
         for each in before.values():
             if id(each) not in kept:
@@ -230,6 +227,10 @@ class ScheduleRoster:
 
     def _open(self, name: str, config: OnCallConfig) -> ScheduleSource:
         return open_source(name, config, self._more)
+
+
+def _states_of(watched: Mapping[OnCallName, WatchedSchedule]) -> tuple[ScheduleState, ...]:
+    return tuple(_state_of(each) for each in watched.values())
 
 
 def _state_of(watched: WatchedSchedule) -> ScheduleState:
