@@ -126,7 +126,8 @@ class ApprovalRule(Rule):
     def steps(self) -> tuple[EscalationStep, ...]:
         """The steps of its escalation, in order; none if nobody else ever decides."""
         if self.escalate_after is not None and self.escalate_to is not None:
-            return (EscalationStep(after=self.escalate_after, to=self.escalate_to),)
+            # Both were checked when they were read, as the durations and people of the file that they are.
+            return (EscalationStep.model_construct(after=self.escalate_after, to=self.escalate_to),)
         return self.escalation or ()
 
     @model_validator(mode="after")

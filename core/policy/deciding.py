@@ -12,7 +12,7 @@ from typing import Final
 
 from core.actor import Actor
 from core.policy.conditions import Judgment, Selectors, is_among
-from core.policy.escalation_config import time_steps
+from core.policy.escalation_config import TimedStep, time_steps
 from core.policy.principals import People, PrincipalKind
 from core.policy.rules import ApprovalRule
 
@@ -20,12 +20,16 @@ HOURS: Final = "hours"
 """The name of the condition about approver hours."""
 
 
-def find_stepped(rule: ApprovalRule, waits_since: datetime | None, now: datetime | None) -> Selectors:
-    """Everybody to whom a request that has waited since then has escalated by now."""
+def find_come(rule: ApprovalRule, waits_since: datetime | None, now: datetime | None) -> tuple[TimedStep, ...]:
+    """The steps of the rule that have come for a request that has waited since then."""
     if waits_since is None or now is None:
         return ()
-    come = (step for step in time_steps(rule.steps(), waits_since) if step.has_come(now))
-    return tuple(dict.fromkeys(each for step in come for each in step.to))
+    return tuple(step for step in time_steps(rule.steps(), waits_since) if step.has_come(now))
+
+
+def find_stepped(rule: ApprovalRule, waits_since: datetime | None, now: datetime | None) -> Selectors:
+    """Everybody to whom such a request has escalated by now."""
+    return tuple(dict.fromkeys(each for step in find_come(rule, waits_since, now) for each in step.to))
 
 
 def is_decider(people: People, actor: Actor, rule: ApprovalRule, stepped: Selectors) -> Judgment:

@@ -79,6 +79,11 @@ class Decision(BaseModel):
         unmet = tuple(condition for condition in self.conditions if not condition.is_met)
         return unmet if find_needs(self.conditions) else tuple(each for each in unmet if not each.needs)
 
+    @property
+    def duty(self) -> Duty | None:
+        """The duty by which a condition is met, if there is one."""
+        return next((each.duty for each in self.conditions if each.is_met and each.duty is not None), None)
+
     def to_details(self) -> dict[str, JsonValue]:
         """What the audit entry records: the rule, the policy's digest, and the reasons if the answer is no.
 

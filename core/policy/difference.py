@@ -197,7 +197,7 @@ def _request_terms(people: People, rule: ApprovalRule, person: Actor) -> str:
 def _approval_terms(people: People, rule: ApprovalRule, person: Actor) -> str | None:
     """The terms on which this person may approve; None if they never may."""
     is_approver = people.find(person, rule.approvers, for_approving=True).selector is not None
-    step = next((each for each in rule.steps() if people.find(person, each.to, for_approving=True).selector is not None), None)
+    step = next((each for each in rule.steps() if people.find(person, each.to, for_approving=True).selector), None)
     if not is_approver and step is None:
         return None
     terms = [] if is_approver or step is None else [f"once it has waited {format_duration(step.after)}"]

@@ -16,7 +16,7 @@ from core.approval import Approval
 from core.break_glass import BreakGlassEvent
 from core.directory import Directory, DirectoryNotes
 from core.errors import NotAllowed, NotKnown
-from core.on_call import Duty, OnCallName, is_on_call_name
+from core.on_call import Duty, OnCallName, is_on_call_name, schedule_of
 from core.policy import Decision, Policy, RequestDecision
 from core.policy.decision import GivenWithVote
 from core.request import Request
@@ -31,6 +31,8 @@ _ASKER_LOST: Final = (
 _NO_MEMBER: Final = "no longer an active member of the workspace"
 _NO_APPROVER: Final = "no longer an approver of rule {rule}"
 _REQUESTER: Final = "the same person as the requester"
+VOTED: Final = "vote"
+"""The source of a duty that is as it was when somebody voted."""
 _TWICE: Final = "the same person as another approver"
 
 
@@ -41,6 +43,18 @@ class _Answers:
     groups: dict[UserGroupId, bool] = field(default_factory=dict)
     duties: dict[OnCallName, Duty] = field(default_factory=dict)
     asked: frozenset[Need] = frozenset()
+
+    def credit(self, name: OnCallName, at: datetime) -> None:
+        """The person was on call when they voted, which is what counts for that vote."""
+        self.asked |= {name}
+        self.duties[name] = Duty(
+            name=name,
+            is_on_call=None,
+            may_approve=True,
+            source=VOTED,
+            schedule=schedule_of(name),
+            answered_at=at,
+        )
 
     def add_to(self, person: Actor) -> Actor:
         """The person, with these answers."""
@@ -99,6 +113,9 @@ class Judging:
     ) -> Decision:
         """May this person decide on this request at this moment, with what came with an approval?"""
         waits_since = request.waits_since if not request.awaits_confirmation else None
+        if request.requester in self.policy.ids_of(person.id):
+            # They can't decide, and the refusal names whom to ask, which depends on whether they are on call.
+            self.ask(person, lambda known: self.policy.notifications.schedules_of(request.rule) - known.duties.keys())
         return self.judge(
             person,
             lambda known: self.policy.judge_decider(
@@ -191,7 +208,10 @@ class Judging:
         return next((each for each in self.policy.ids_of(voter) if request.has_approval_by(each)), voter)
 
     def _why_lapsed(self, request: Request, vote: Approval) -> str | None:
-        # Steps and hours as they were when they voted: a vote doesn't lapse because the day is over.
+        # Steps and hours as they were when they voted: a vote doesn't lapse because the day is over, nor because a
+        # shift is, nor while a schedule can't be asked.
+        if vote.on_call is not None:
+            self._answers.setdefault(vote.approver, _Answers()).credit(vote.on_call, vote.at)
         try:
             self.judge_decider("approve", request, self._find(vote.approver, "approve"), vote.at).require()
         except NotKnown:
