@@ -139,7 +139,7 @@ class BotProcess:
 
     def read_acknowledgements(self) -> None:
         """Ask the pager now who acknowledged a page; without this, it is asked every few seconds."""
-        self._do(lambda instance: instance.pages.poll())
+        self._do(lambda instance: instance.page_watch.poll())
 
     def sweep(self) -> None:
         """Do what is due, if it runs. Raises the errors of the store, unless that is switched off."""

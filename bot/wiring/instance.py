@@ -90,7 +90,7 @@ class Instance:
     transport: HttpTransport | SocketModeTransport
     metrics: Metrics
     api: InstanceApi
-    pages: PageWatch
+    page_watch: PageWatch
     """Reads who acknowledged a page, in the background and when it is asked to."""
 
     @property
@@ -152,7 +152,7 @@ def wire(
     )
     services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging)
     background = build_background(services, sinks)
-    pages = paging.build_watch(background.nudge)
+    page_watch = paging.build_watch(background.nudge)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
@@ -165,14 +165,14 @@ def wire(
         *_below(ports, services, closes_stores=closes_stores),
         *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
         Component("the schedules", roster.start, roster.close),
-        *paging.components(pages),
+        *paging.components(page_watch),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
         *served.around(Component("the transport", receiver.start, receiver.stop)),
         *_checks(token_check, readiness),
     ]
-    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served, pages)
+    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served, page_watch)
 
 
 def open_instance(

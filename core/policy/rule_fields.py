@@ -18,8 +18,8 @@ from core.duty import ON_CALL_PREFIX
 from core.errors import InvalidInput
 from core.policy.document import ProfilePattern, duration_rule, mistake
 from core.policy.principals import SelectorField
-from core.request_bounds import MAX_STARTS_WITHIN
 from core.policy.target_config import TARGET_NAME
+from core.request_bounds import MAX_STARTS_WITHIN
 from core.text import clean_text
 from core.usage import MAX_PER_QUOTA
 
