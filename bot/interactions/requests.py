@@ -252,7 +252,7 @@ class RequestInteractions:
     def _form_for(self, interaction: Interaction, begun: BegunRequest = NOTHING_BEGUN) -> Block:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.
         person = self._directory.known(interaction.user_id) or self._actor(interaction)
-        return self._lists.form(person, begun)
+        return self._lists.form(person, self._lines.begin(person, begun))
 
     def _actor(self, interaction: Interaction) -> Actor:
         return self._directory.actor(interaction.user_id, interaction.team_id)

@@ -11,6 +11,7 @@ from typing import Final
 from bot.views.access.rights import right_name
 from bot.views.block_kit import Block, code, context, length, mention, mrkdwn, plain, user_text
 from bot.views.devices.facts import host
+from bot.views.request.window import starting
 from core.access.summary import AccessSummary
 from core.request import Request
 
@@ -56,7 +57,10 @@ def from_where(request: Request) -> str:
 
 def request_blocks(request: Request, *, is_open: bool, mark: str = "") -> list[Block]:
     """Who requests what, and their words. For a service the right comes first, and its words are marked."""
-    verb, what = "requests" if is_open else "requested", f"{code(request.profile)} for *{length(request.duration)}*"
+    verb, what = (
+        "requests" if is_open else "requested",
+        f"{code(request.profile)} for *{length(request.duration)}*{starting(request)}",
+    )
     above = [mark] if mark else []
     if request.service is None:
         who, for_whom = mention(request.asked_by or request.requester), ""

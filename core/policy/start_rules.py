@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Final
 
 from core.duration import format_duration
 from core.policy.approval_rule import ApprovalRule
 from core.policy.conditions import Judgment, judge
 from core.policy.decision import Condition
 
-STARTS: str = "start"
-_NOT_LATER = "rule {rule} gives access from now on only; leave out when it starts"
-_TOO_FAR = "rule {rule} allows a start up to {within} ahead, and this one is {ahead} ahead; choose an earlier one"
+STARTS: Final = "start"
+_NOT_LATER: Final = "rule {rule} gives access from now on only; leave out when it starts"
+_TOO_FAR: Final = (
+    "rule {rule} allows a start up to {within} ahead, and this one is {ahead} ahead; choose an earlier one"
+)
 
 
 def judge_start(rule: ApprovalRule, ahead: timedelta | None) -> Iterator[Condition]:

@@ -7,14 +7,15 @@ and nothing is written.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from core.clock import format_time
 from core.duration import format_duration
 from core.errors import InvalidInput
 from core.request_bounds import MAX_STARTS_WITHIN, MIN_LEAD
+from core.written_time import STARTS_AT
 
-STARTS_AT = "start"
-_FROM_NOW = "Choose a later one, or leave it out: then the access opens as soon as it is approved."
+_FROM_NOW: Final = "Choose a later one, or leave it out: then the access opens as soon as it is approved."
 
 
 def find_start_mistake(starts_at: datetime | None, now: datetime) -> InvalidInput | None:

@@ -43,6 +43,7 @@ from core.errors import InvalidInput
 from core.request import JUSTIFICATION_LENGTH
 from core.services.bundle import MAX_PROFILES
 from core.text import clean_text
+from core.written_time import begins_like_time, take_time
 
 _JUSTIFICATION: Final = "deploy the fix for INC-12"
 _HELP: Final = "help"
@@ -105,11 +106,11 @@ def _read_request(typed: str, names: ProfileNames) -> RequestDraft | BegunReques
         elif not DURATION.fullmatch(split_word(rest)[0]):
             check_keyword(ACCESS, first, _OPEN_ACCESS, _as_profile(first), rest)
     check_begun_text("justification", found.text, JUSTIFICATION_LENGTH)
-    return BegunRequest(found.profiles, found.duration, found.text, unread=found.unread)
+    return BegunRequest(found.profiles, found.duration, found.text, unread=found.unread, starts=found.starts)
 
 
 def _read_complete(typed: str, names: ProfileNames) -> RequestDraft | None:
-    """A line with everything in its order: profile, duration, justification."""
+    """A line with everything in its order: profile, duration, perhaps when it starts, justification."""
     word, rest = split_word(typed)
     profile, (written, text) = names.find(word), take_duration(rest)
     if profile is None or not DURATION.fullmatch(written.replace(" ", "")):
@@ -117,11 +118,15 @@ def _read_complete(typed: str, names: ProfileNames) -> RequestDraft | None:
     if DURATION.fullmatch(take_one_duration(text)[0].replace(" ", "")):
         # `1h 30m …` can be one duration, or a justification that begins with a time: the form asks.
         return None
+    starts, text = take_time(text) or (None, text)
+    if begins_like_time(text, is_after_time=starts is not None):
+        # `tomorrow …`, `22:00 …`: when it starts, or the first words of the justification: the form asks.
+        return None
     try:
         justification = clean_text(
             "justification", text, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
-        return RequestDraft((profile,), parse_duration(written), justification)
+        return RequestDraft((profile,), parse_duration(written), justification, starts=starts)
     except InvalidInput:
         return None
 

@@ -19,6 +19,7 @@ from core.actor import check_profile_name
 from core.break_glass import ReasonCode
 from core.duration import parse_duration
 from core.errors import InvalidInput
+from core.written_time import WrittenTime, take_time
 
 _AROUND: Final = ".,:;!?()[]\"'`*_"
 """What stands around a word in a sentence and isn't a part of it."""
@@ -70,6 +71,7 @@ class TypedWords:
     duration: timedelta | None = None
     text: str = ""
     unread: tuple[str, ...] = ()
+    starts: WrittenTime | None = None
 
 
 @dataclass(slots=True)
@@ -81,7 +83,8 @@ class _WordReader:
 
     def take(self, rest: str) -> str | None:
         """What follows the next word, if something could be made of it; None: the text begins here."""
-        for take in (self._take_profiles, self._take_code, self._take_duration, self._take_nearly):
+        takes = (self._take_profiles, self._take_code, self._take_start, self._take_duration, self._take_nearly)
+        for take in takes:
             after = take(rest)
             if after is not None:
                 return after
@@ -118,6 +121,14 @@ class _WordReader:
         following = split_word(after)[0]
         is_apart = self.found.profiles or not after or _read_duration(after) or self.names.find(following)
         return after if is_apart else None
+
+    def _take_start(self, rest: str) -> str | None:
+        """When it starts, once. Break-glass, which has codes, opens at once: there, a time is a word of the text."""
+        taken = take_time(rest) if self.found.starts is None and not self.has_codes else None
+        if taken is None:
+            return None
+        self.found = replace(self.found, starts=taken[0])
+        return taken[1]
 
     def _take_duration(self, rest: str) -> str | None:
         if self.found.duration is not None or (read := _read_duration(rest)) is None:

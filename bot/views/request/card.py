@@ -30,6 +30,7 @@ from bot.views.block_kit import (
     user_text,
 )
 from bot.views.request.votes import less_time, needed, vote_blocks
+from bot.views.request.window import needed_by, starting, window
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
@@ -77,7 +78,7 @@ def request_card(
 
 def summary(request: Request, status: RequestStatus, access: AccessSummary | None = None) -> str:
     """One sentence for notifications and screen readers, without any text that a person typed."""
-    what = f"{request.profile} for {length(request.duration)}"
+    what = f"{request.profile} for {length(request.duration)}{starting(request)}"
     who = f"{acting(request.requester, request.service)}{',' if request.service is not None else ''}"
     if request.asked_by is not None:
         who, what = mention(request.asked_by), f"{what} on behalf of {mention(request.requester)}"
@@ -113,7 +114,7 @@ def _votes(request: Request, status: RequestStatus) -> list[Block]:
 def _waiting(request: Request, deciders: str) -> Block:
     by = f" from {deciders}" if deciders else ""
     # Not in small print: the people named here have to see it.
-    return mrkdwn(f"Needs {needed(request)}{by} by {moment(request.expires_at)}")
+    return mrkdwn(f"Needs {needed(request)}{by} {needed_by(request)}")
 
 
 def _buttons(request: Request, *, may_decide: bool) -> Block:
@@ -141,7 +142,7 @@ def _outcome(request: Request, status: RequestStatus, *, has_access: bool) -> li
     match status:
         case RequestStatus.APPROVED:
             # The state of the access says until when.
-            until = "" if has_access else f" · access until {moment(request.life_ends_at())}"
+            until = "" if has_access else f" · access {window(request)}"
             verdict = f"Approved by {by}{less_time(request)} · {at}{until}"
         case RequestStatus.DENIED:
             verdict = f"Denied by {by} · {at}"
