@@ -29,9 +29,11 @@ from core.services.devices import DeviceService
 from core.services.pairing import PairingService
 from core.services.policy_trail import PolicyTrail, find_earlier
 from core.services.previews import Previews
+from core.services.ticket_check import TicketChecks
 from core.stores.base import Stores
 from core.targets.aws_role.roles import AwsRoles
 from core.targets.opening import PolicyTargets
+from core.tickets.opening import open_checker
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,10 @@ def build_services(
     targets.use_earlier(partial(find_earlier, stores.audit))
     roles = AwsRoles(stores, clock, targets.config_of, ports.aws_clients)
     targets.open_with(AWS_ROLE, roles.open)
-    requests = RequestService(stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets)
+    tickets = TicketChecks(ports.tickets or partial(open_checker, clock=clock))
+    requests = RequestService(
+        stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets, tickets=tickets
+    )
     break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
     grants = GrantService(stores, policy, clock, watcher, directory=directory)
     access = AccessWork(stores.access, targets, clock, watcher)

@@ -38,6 +38,7 @@ from core.policy.request_rules import RequestRules
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument
 from core.policy.target_config import AnyTargetConfig
+from core.policy.ticket_rules import TicketRules
 from core.policy.waiting_rules import WaitingRules
 
 
@@ -268,6 +269,11 @@ class Policy(BaseModel):
     def notifications(self) -> NotificationRules:
         """What this version says about notifications."""
         return NotificationRules(self.document, self._people)
+
+    @cached_property
+    def tickets(self) -> TicketRules:
+        """What this version says about tickets."""
+        return TicketRules(self.document, self.digest)
 
     @cached_property
     def waiting(self) -> WaitingRules:

@@ -16,7 +16,7 @@ from core.errors import InvalidInput
 from core.policy.document import PolicyModel, mistake
 from core.policy.target_config import Address, SecretSource
 from core.targets.web_address import check_web_address
-from core.tickets.pattern import MAX_PATTERN_LENGTH, check_pattern, find_tickets, matches
+from core.tickets.pattern import MAX_PATTERN_LENGTH, check_pattern, find_tickets, matches, write_example
 
 _TICKET: Final = "{ticket}"
 _MAX_ADDRESS_LENGTH: Final = 500
@@ -163,6 +163,11 @@ class TicketConfig(PolicyModel):
         default=IfUnreachable.REFUSE,
         description="What holds while it can't be checked: refuse, or warn on the card; refuse if left out.",
     )
+
+    @property
+    def example(self) -> str:
+        """A ticket of this form, for people to see what is meant."""
+        return write_example(self.pattern)
 
     def matches(self, ticket: str) -> bool:
         """True when this is a ticket by its form."""

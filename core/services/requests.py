@@ -31,7 +31,8 @@ from core.services.pacing import PACING, Pacing
 from core.services.rights import find_rights
 from core.services.service_actors import refuse_other_service
 from core.services.submit import Submission, SubmittedFrom, Submitting, find_requester
-from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
+from core.services.ticket_check import TicketCheck, TicketChecks
+from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from
 from core.services.vote import Given, Voting
 from core.services.waiting import WaitingRequests, watch_pending
 from core.stores.base import Stores
@@ -58,8 +59,9 @@ class RequestService:
         mfa: MfaVerifier | None = None,
         principals: Principals | None = None,
         pacing: Pacing = PACING,
+        tickets: TicketChecks | None = None,
     ) -> None:
-        self._pacing = pacing
+        self._tickets, self._pacing = tickets, pacing
         self._principals = principals
         self._stores = stores
         self._directory: Directory = directory or UnknownDirectory()
@@ -69,11 +71,11 @@ class RequestService:
         self._mfa = mfa
         self._changes = self._changes_with(stores.requests.update)
         self._asking = RequestDialogue(stores, self._changes, self._judging)
-        self._submitting = Submitting(stores, clock, self._observer)
+        self._submitting = Submitting(stores, clock, self._observer, pacing, tickets)
         self._expiring = watch_pending(stores, policy, clock, expires_at)
         self._waiting = WaitingRequests(stores, policy, clock, self._changes, self._observer, pacing)
 
-    def submit(
+    def submit(  # noqa: PLR0913 - each is a fact of the request.
         self,
         asker: Actor,
         profile: str,
@@ -111,7 +113,7 @@ class RequestService:
             request_id = id_from(RequestId, count_for(asker.id, asker.service), idempotency_key)
             origin = SubmittedFrom(device, device_id, asked_by, bundle, ticket)
             submission = Submission(requester, name, duration, reason, rights, origin, request_id, starts_at)
-            return retry_on_conflict(lambda: self._submitting.decide(submission, people), self._observer, self._pacing)
+            return self._submitting.submit(submission, people)
 
     def submit_several(
         self,
@@ -158,7 +160,9 @@ class RequestService:
         """
         said = clean_optional_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])
         given = Given(said, shown, code, duration)
-        voting = Voting(self._stores, self._judging(), self._mfa, approver, given, self._observer)
+        voting = Voting(
+            self._stores, self._judging(), self._mfa, approver, given, self._observer, TicketCheck(self._tickets)
+        )
         changes = self._changes_with(voting.update)
         attempt = AuditedAttempt(AuditAction.APPROVE_REFUSED, approver)
         return changes.run(attempt, lambda: voting.get(request_id), voting.judge)

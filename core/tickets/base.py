@@ -7,29 +7,18 @@ ticket system is one line of visible characters, of a bounded length.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Protocol
 
 from pydantic import JsonValue
 
+from core.access.principals import SoughtPerson
 from core.targets.words import one_line
 
 MAX_TICKET_LENGTH: Final = 80
 MAX_TITLE_LENGTH: Final = 200
 CHECK_SECONDS: Final = 1.5
 """How long a ticket system may take for all that it is asked about one ticket: a click waits 2 seconds in all."""
-
-
-@dataclass(frozen=True, slots=True)
-class TicketRequester:
-    """Whose the ticket should be. `named` is the policy's word for them there: an account, or an e-mail address.
-
-    `email` is their address in Slack, where the policy trusts it.
-    """
-
-    slack_id: str
-    named: str | None = None
-    email: str | None = None
-    service: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +48,13 @@ class TicketUnknown:
 
 @dataclass(frozen=True, slots=True)
 class TicketUnchecked:
-    """The ticket system couldn't say now: it is slow, away, or refuses Countersign. `problem` names no secret."""
+    """The ticket system couldn't say now: it is slow, away, or refuses Countersign. `problem` names no secret.
+
+    `retry_after` is how long it asks not to be asked again.
+    """
 
     problem: str
+    retry_after: timedelta | None = None
 
 
 TicketFound = TicketAnswer | TicketUnknown | TicketUnchecked
@@ -76,6 +69,9 @@ class TicketChecker(Protocol):
         """What people call it, such as `Jira (example.atlassian.net)`."""
         ...
 
-    def check(self, ticket: str, requester: TicketRequester) -> TicketFound:
-        """What the system says. Ends within `CHECK_SECONDS`. Never raises."""
+    def check(self, ticket: str, requester: SoughtPerson) -> TicketFound:
+        """What the system says. Ends within `CHECK_SECONDS`. Never raises.
+
+        `requester.mapped` is the policy's word for them there: an account, or an e-mail address.
+        """
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -30,18 +30,20 @@ _FIX: Final = r"Write it like INC-\d+ or (INC|CHG)-\d{4,8}."
 _AROUND: Final = ".,:;!?()[]{}<>\"'`*_~\u201c\u201d\u2018\u2019\u2026"
 _BETWEEN: Final = re.compile(r"[/?&=,;|()\[\]<>]+")
 _MAX_WORD: Final = 500
+_SHOWN: Final = 3
+_DIGITS: Final = "1234567890"
 
 
 @dataclass(frozen=True, slots=True)
 class _PatternPart:
-    """A part of a pattern: whether a quantifier is in it, how many of them are open, and its other ways to match."""
+    """A part of a pattern: how many open quantifiers are in it, its other ways to match, and what it matches."""
 
-    is_varied: bool = False
     open: int = 0
     ways: int = 1
+    example: str = ""
 
     def then(self, other: _PatternPart) -> _PatternPart:
-        return _PatternPart(self.is_varied or other.is_varied, self.open + other.open, self.ways * other.ways)
+        return _PatternPart(self.open + other.open, self.ways * other.ways, self.example + other.example)
 
     def count(self) -> int:
         """At most so many ways: what is open shares the characters of one name."""
@@ -70,7 +72,7 @@ class _PatternReader:
             return parts[0]
         # One of them matches; which is tried first makes no more ways than all together have.
         ways = sum(each.ways for each in parts)
-        return _PatternPart(any(each.is_varied for each in parts), max(each.open for each in parts), ways)
+        return _PatternPart(max(each.open for each in parts), ways, parts[0].example)
 
     def _sequence(self) -> _PatternPart:
         found, is_empty = _PatternPart(), True
@@ -93,23 +95,26 @@ class _PatternReader:
 
     def _repeated(self, part: _PatternPart, found: re.Match[str], *, is_group: bool) -> _PatternPart:
         if found[0] == "?":
-            return _PatternPart(is_varied=True, open=part.open, ways=part.ways + 1)
+            return replace(part, ways=part.ways + 1, example="")
         if is_group:
             # (a+)+ and (a|a)* are how a pattern comes to take for ever.
             raise _mistake(f"it repeats a group with {found[0]}", "Repeat single characters or a class, such as \\d+.")
         if found["least"] is None:
-            return _PatternPart(is_varied=True, open=1)
+            return _PatternPart(open=1, example=_repeat(part.example, _SHOWN if found[0] == "+" else 0))
         least = int(found["least"])
+        if least > MAX_TICKET_LENGTH:
+            raise _mistake(f"it has {found[0]}", f"A ticket has at most {MAX_TICKET_LENGTH} characters.")
+        example = _repeat(part.example, least)
         if found["to"] is None:
-            return part
+            return replace(part, example=example)
         if found["most"] is None:
-            return _PatternPart(is_varied=True, open=1)
+            return _PatternPart(open=1, example=example)
         if (most := int(found["most"])) < least:
             raise _mistake(f"it has {found[0]}", "Write the smaller number first.")
-        return _PatternPart(is_varied=True, ways=min(most, MAX_TICKET_LENGTH) - min(least, MAX_TICKET_LENGTH) + 1)
+        return _PatternPart(ways=min(most, MAX_TICKET_LENGTH) - least + 1, example=example)
 
     def _atom(self) -> _PatternPart:
-        first = self._peek()
+        first, start = self._peek(), self._at
         if first == "(":
             return self._group()
         if first == "[":
@@ -127,7 +132,7 @@ class _PatternReader:
             raise _mistake(f"it has {first}", "Leave ^ and $ out: the whole ticket has to match anyway.")
         else:
             raise _mistake(f"it has {first!a}", _FIX)
-        return _PatternPart()
+        return _PatternPart(example=_character(self._pattern[start : self._at]))
 
     def _group(self) -> _PatternPart:
         self._at += 3 if self._pattern.startswith("(?:", self._at) else 1
@@ -158,6 +163,11 @@ def check_pattern(pattern: str) -> str:
     return pattern
 
 
+def write_example(pattern: str) -> str:
+    """A ticket of this form, such as INC-123."""
+    return _PatternReader(pattern).read().example
+
+
 def matches(pattern: str, text: str) -> bool:
     """True when the whole text is a ticket of this form."""
     return len(text) <= MAX_TICKET_LENGTH and _compiled(pattern).fullmatch(text) is not None
@@ -180,6 +190,18 @@ def _candidates(word: str) -> tuple[str, ...]:
     if len(bare) > _MAX_WORD:
         return ()
     return (bare, *(part.strip(_AROUND) for part in _BETWEEN.split(bare) if part != bare))
+
+
+def _character(part: str) -> str:
+    """A character that this literal, escape or class matches."""
+    inner = part.strip("[]")
+    if inner[0] != "\\":
+        return inner[0]
+    return {"d": "1", "w": "a"}.get(inner[1], inner[1])
+
+
+def _repeat(example: str, count: int) -> str:
+    return "".join(_DIGITS[each % len(_DIGITS)] for each in range(count)) if example == "1" else example * count
 
 
 def _mistake(problem: str, fix: str) -> InvalidInput:
