@@ -76,7 +76,7 @@ class DemoPager:
     InvalidInput for a broken file.
     """
 
-    name: Final = "the pager"
+    name: Final = "the pretend pager"
     reads_back: Final = True
 
     def __init__(

@@ -60,6 +60,11 @@ class DemoSchedules:
         with self._lock:
             self._set(is_away=is_away)
 
+    def note_moved(self) -> None:
+        """The clock was moved: other shifts are now and next."""
+        with self._lock:
+            self._on_change()
+
     def note_call(self, schedule: str) -> None:
         """Countersign asks this schedule. Raises ScheduleUnavailable while it is away."""
         with self._lock:

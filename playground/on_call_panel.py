@@ -18,7 +18,7 @@ from localslack.records import Json
 from playground.pretend_on_call import PretendOnCall
 
 _BEFORE: Final = timedelta(hours=12)
-_AFTER: Final = timedelta(days=3)
+_AFTER: Final = timedelta(days=8)
 """What is shown of each schedule. The clock's next move brings more."""
 
 

@@ -102,6 +102,7 @@ def open_playground(
 
         def move_clock(step: timedelta) -> None:
             clock.advance(step)
+            on_call.schedules.note_moved()
             folder.save_state(ground.state.model_copy(update={"clock_ahead": clock.ahead}))
             bot.sweep()
 

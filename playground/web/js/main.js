@@ -73,10 +73,6 @@ function Page() {
   const [isOnCallOpen, setOnCallOpen] = useState(false);
   const experiments = useExperiments(() => (setAwsOpen(false), setHoodOpen(false), setOnCallOpen(false)));
   const hasSide = isAwsOpen || isOnCallOpen || isHoodOpen || experiments.isOpen;
-  const toggleOnCall = () => {
-    if (!isOnCallOpen) (setAwsOpen(false), experiments.close());
-    setOnCallOpen(!isOnCallOpen);
-  };
   const isDouble = panes.length > 1;
   useEffect(() => writeAddress(panes), [panes]);
   useSectionKeys();
@@ -89,7 +85,11 @@ function Page() {
 
   const change = (index, changes) =>
     setPanes((before) => before.map((pane, each) => (each === index ? settle({ ...pane, ...changes }) : pane)));
-  const stage = useMemo(() => ({ change, setActive, openTamper: () => experiments.open("tamper") }), []);
+  const openOnCall = () => {
+    (setAwsOpen(false), experiments.close());
+    setOnCallOpen(true);
+  };
+  const stage = useMemo(() => ({ change, setActive, openOnCall: () => roomy.matches && openOnCall(), openTamper: () => experiments.open("tamper") }), []);
   const tour = useTour(ws, evidence, stage);
   const toggleSecond = () => {
     setActive(0);
@@ -111,7 +111,7 @@ function Page() {
       isAwsOpen=${isAwsOpen}
       toggleAws=${() => setAwsOpen(!isAwsOpen)}
       isOnCallOpen=${isOnCallOpen}
-      toggleOnCall=${toggleOnCall}
+      toggleOnCall=${() => (isOnCallOpen ? setOnCallOpen(false) : openOnCall())}
       experiments=${experiments}
       tour=${tour}
     />

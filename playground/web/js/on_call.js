@@ -6,27 +6,10 @@ import { Avatar, Icon } from "./icons.js";
 import { Pager, countOpen } from "./pager.js";
 import { usePanel } from "./panel_request.js";
 import { Timeline } from "./rota.js";
-import { post } from "./server.js";
+import { around, toHandOver } from "./shifts.js";
 
 const TICK_MS = 5_000;
-const A_LITTLE_AFTER_S = 2;
 
-/** The shifts of a schedule around now: who is on call, who follows, and who may still approve after the hand-over. */
-export function around(ws, schedule) {
-  const shifts = schedule.shifts.map((each) => ({ ...each, starts: Date.parse(each.starts_at), ends: Date.parse(each.ends_at) }));
-  const now = ws.now();
-  const at = shifts.findIndex((each) => each.starts <= now && now < each.ends);
-  const grace = ws.panels.on_call.grace_seconds * 1000;
-  const before = shifts[at - 1];
-  const isInGrace = before && before.person !== shifts[at].person && now < before.ends + grace;
-  return { shifts, now: shifts[at], next: shifts[at + 1], leaving: isInGrace ? { ...before, until: before.ends + grace } : null };
-}
-
-/** Who is on call in this schedule now; undefined without such a schedule. */
-export function onCallIn(ws, name) {
-  const schedule = ws.panels.on_call?.schedules.find((each) => each.name === name);
-  return schedule && around(ws, schedule).now?.person;
-}
 
 function whenOf(ws, at) {
   const [moment, now] = [new Date(at), new Date(ws.now())];
@@ -125,10 +108,6 @@ function Schedule({ ws, schedule }) {
 
 /** The next hand-over, a press away. */
 function HandOver({ ws }) {
-  const { schedules } = ws.panels.on_call;
-  const nexts = schedules.map((each) => around(ws, each).now?.ends).filter(Boolean);
-  if (!nexts.length) return null;
-  const at = Math.min(...nexts);
-  const move = () => post("/page/clock", { seconds: Math.max(1, Math.ceil((at - ws.now()) / 1000) + A_LITTLE_AFTER_S) });
-  return html`<button type="button" class="button is-wide" onClick=${move}>Move the clock to the hand-over</button>`;
+  const move = toHandOver(ws);
+  return move && html`<button type="button" class="button is-wide" onClick=${move}>Move the clock to the hand-over</button>`;
 }
