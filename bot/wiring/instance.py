@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from pydantic import SecretStr
 from slack_bolt import App
 
+from bot.background.pages import PageWatch
 from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
 from bot.interactions.decision_queue import DecisionQueue
@@ -89,6 +90,8 @@ class Instance:
     transport: HttpTransport | SocketModeTransport
     metrics: Metrics
     api: InstanceApi
+    page_watch: PageWatch
+    """Reads who acknowledged a page, in the background and when it is asked to."""
 
     @property
     def transport_name(self) -> str:
@@ -144,9 +147,12 @@ def wire(
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
     watcher = Watcher(metrics)
     opened, roster = _open_people(ports, installation, metrics)
-    paging = build_paging(ports, installation.url, opened[0].name_of, PageMetrics(metrics.registry))
+    paging = build_paging(
+        ports, workspace_url=installation.url, find_name=opened[0].name_of, metrics=PageMetrics(metrics.registry)
+    )
     services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging)
     background = build_background(services, sinks)
+    page_watch = paging.build_watch(background.nudge)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
@@ -159,14 +165,14 @@ def wire(
         *_below(ports, services, closes_stores=closes_stores),
         *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
         Component("the schedules", roster.start, roster.close),
-        *paging.components(background.nudge),
+        *paging.components(page_watch),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
         *served.around(Component("the transport", receiver.start, receiver.stop)),
         *_checks(token_check, readiness),
     ]
-    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served)
+    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served, page_watch)
 
 
 def open_instance(

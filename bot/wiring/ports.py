@@ -38,8 +38,7 @@ class Ports:
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
     `aws_clients`, boto3 makes the clients of aws-role targets; without `tickets`, tickets are checked where the policy
-    says. `schedule_sources` and `pagers` open kinds of schedules and pagers that Countersign doesn't have itself, such
-    as `demo`, or in place of its own.
+    says. `pagers` and `schedule_sources` open kinds that Countersign doesn't have itself, such as `demo`.
     """
 
     stores: Stores
@@ -51,9 +50,9 @@ class Ports:
     installation: Installation | None = None
     targets: TargetsOpener | None = None
     aws_clients: ClientsOpener | None = None
+    pagers: Mapping[str, PagerOpener] = field(default_factory=dict)
     schedule_sources: Mapping[str, ScheduleOpener] = field(default_factory=dict)
     tickets: TicketOpener | None = None
-    pagers: Mapping[str, PagerOpener] = field(default_factory=dict)
 
 
 class Background(Protocol):
