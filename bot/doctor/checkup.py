@@ -15,6 +15,7 @@ from bot.doctor.directory_checks import check_deciding_groups
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.mfa_checks import check_mfa
 from bot.doctor.on_call_checks import check_schedules, people_in_slack
+from bot.doctor.pager_checks import check_pager
 from bot.doctor.setting_checks import AllSettings, check_settings, examine_all
 from bot.doctor.slack_calls import PatientSlack
 from bot.doctor.slack_checks import SlackChecks
@@ -43,6 +44,7 @@ def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
         yield from check_targets(policy.found, clock, _email_finder(slack, clock))
     if policy.found is not None:
         yield from check_schedules(policy.found, clock, _people_finder(slack, policy.found, clock))
+        yield from check_pager(policy.found)
     if settings is not None and "store" not in read.deployment.bad:
         is_keyring_known = not {"audit_key", "audit_signing_key"} & read.deployment.bad
         yield from check_store(settings, clock, with_content=is_keyring_known)
