@@ -25,6 +25,7 @@ from bot.views.block_kit import (
 from bot.views.links import NO_PLACE, CardPlace, where_line, where_with_id
 from bot.views.request.card import APPROVE, DENY
 from bot.views.request.votes import lapsed_votes, less_time, needed
+from bot.views.request.window import needed_by, starting, window
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
@@ -60,10 +61,10 @@ def ended(request: Request, access: AccessSummary | None = None) -> Message:
 
 def still_waiting(request: Request, deciders: str, place: CardPlace = NO_PLACE) -> Message:
     """A reminder to the people who can decide, with the buttons to do it."""
-    line = f"his request still needs {needed(request)} by {moment(request.expires_at)}."
+    line = f"his request still needs {needed(request)} {needed_by(request)}."
     what = (
         f"{acting(request.requester, request.service)} requests {code(request.profile)} for "
-        f"*{length(request.duration)}*"
+        f"*{length(request.duration)}*{starting(request)}"
     )
     decide = actions(
         f"reminder:{request.id}",
@@ -81,7 +82,7 @@ def outcome(request: Request, place: CardPlace = NO_PLACE, summary: AccessSummar
     where = where_with_id(place, request.id)
     match request.status:
         case RequestStatus.APPROVED:
-            until = f"Access until {moment(request.life_ends_at())}."
+            until = f"Access {window(request)}."
             state = state_sentence(summary) if summary is not None else until
             line = f":white_check_mark: {access} was approved by {by}{less_time(request)}. {state}"
             return _notice(line, request.approver_comment, f"{by} said:", where)
@@ -112,7 +113,7 @@ def _notice(line: str, comment: str | None = None, lead: str = "", *more: Block)
 
 def _access(request: Request, access: AccessSummary | None) -> str:
     if access is None:
-        return f"Access to {code(request.profile)} until {moment(request.life_ends_at())}."
+        return f"Access to {code(request.profile)} {window(request)}."
     return state_sentence(access, f"Access to {code(request.profile)}")
 
 
