@@ -129,6 +129,15 @@ def test_floating_time_is_in_the_calendars_own_zone() -> None:
     ]
 
 
+def test_floating_time_is_not_taken_for_one_in_its_exceptions_zone() -> None:
+    lines = "DTSTART:20260105T200000", "DTEND:20260106T080000", SAM, "RRULE:FREQ=DAILY", "EXDATE:20260115T190000Z"
+    feed = calendar([event("1", *lines)])
+
+    nights = _read(feed, _berlin(2026, 1, 15, 12), _berlin(2026, 1, 17, 12), CalendarReading(zone=BERLIN))
+
+    assert nights == [("Sam Example", _berlin(2026, 1, 16, 20), _berlin(2026, 1, 17, 8))]
+
+
 def test_series_in_utc_follows_the_calendars_own_zone() -> None:
     # Google writes such a series in UTC and means the calendar's zone.
     lines = "DTSTART:20260105T190000Z", "DTEND:20260106T070000Z", SAM, "RRULE:FREQ=WEEKLY"
@@ -233,6 +242,8 @@ def test_attendees_who_come_are_on_call() -> None:
         (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RRULE:FREQ=SECONDLY")]), "repeats secondly"),
         (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RRULE:freq=minutely")]), "repeats minutely"),
         (calendar([event("1", *times(T0, T0 + HOUR), SAM, "EXDATE:someday")]), "can't be read"),
+        (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RDATE:someday")]), "can't be read"),
+        (calendar([event("1", times(T0, T0)[0], SAM, "DURATION:long")]), "can't be read"),
         (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RECURRENCE-ID:someday")]), "can't be read"),
         (calendar([], "CALSCALE:CHINESE"), "can't be read"),
     ],

@@ -41,7 +41,7 @@ def test_pause_is_bounded_and_in_seconds(headers: dict[str, str], seconds: int |
     assert read_pause(headers) == (timedelta(seconds=seconds) if seconds else None)
 
 
-@pytest.mark.parametrize("address", ["http://example.com/feed", "ftp://example.com", "https://u:p@example.com", "x"])
+@pytest.mark.parametrize("address", ["http://example.com/feed", "ftp://example.com", "https://u:p@example.com", "none"])
 def test_address_that_is_not_safe_is_not_called(address: str) -> None:
     with pytest.raises(ScheduleRefused) as refused:
         ScheduleWeb("PagerDuty").call(address, {})
