@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from bot.views.block_kit import Message, actions, code, length, mention, moment, mrkdwn, relative_time
+from bot.views.block_kit import Message, actions, code, length, mention, mrkdwn, relative_time
 from bot.views.replies import reply, with_people
 from bot.views.request.card import cancel_button_for
 from bot.views.request.votes import count_missing, lapsed_votes
