@@ -31,7 +31,7 @@ _TIMES: Final = ("DTSTART", "DTEND", "RDATE", "EXDATE", "RECURRENCE-ID")
 _UNREADABLE: Final = (ValueError, KeyError, IndexError, AttributeError, TypeError, ArithmeticError)
 """What the libraries raise for a calendar that is wrong somewhere."""
 _FIX_ZONE: Final = "Write `timezone: Europe/Berlin`, or which one it is, at this schedule in the policy."
-_FIX_FEED: Final = "Open the address where you are logged in nowhere: it has to answer with a calendar, a .ics file."
+_FIX_FEED: Final = "Open the address in a private window: it has to give a calendar (a .ics file) without a login."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _parse(feed: bytes) -> list[Any]:
     text = feed.removeprefix(b"\xef\xbb\xbf").strip()
     if not text[:15].upper().startswith(b"BEGIN:VCALENDAR"):
         what = "a web page" if text[:1] == b"<" else "something else"
-        raise ScheduleRefused(f"The feed is no calendar: its address answers with {what}", _FIX_FEED)
+        raise ScheduleRefused(f"The feed isn't a calendar: its address answers with {what}", _FIX_FEED)
     if not text.upper().endswith(b"END:VCALENDAR"):
         # Half a calendar could lack the very override that matters.
         raise ScheduleRefused("The calendar ends in the middle", _FIX_FEED)

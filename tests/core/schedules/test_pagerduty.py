@@ -60,7 +60,8 @@ def test_entry_of_another_level_never_counts(pagerduty: FakePagerDuty) -> None:
         user = {"id": person.id, "name": person.name, "email": person.email}
         return {"user": user, "schedule": {"id": SCHEDULE}, "escalation_level": level, "start": None, "end": None}
 
-    pagerduty.faults.append(as_json({"oncalls": [entry(SAM, 1), entry(JO, 2)], "more": False}))
+    nobody = {**entry(SAM, 1), "user": None}
+    pagerduty.faults.append(as_json({"oncalls": [nobody, entry(SAM, 1), entry(JO, 2)], "more": False}))
 
     assert _emails(_open(pagerduty)) == ["sam@example.com"]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from core.schedules.base import ScheduleRefused, ScheduleUnavailable
-from core.schedules.web import ScheduleWeb, read_key, read_pause
+from core.schedules.web import ScheduleWeb, read_key, read_pause, write_window
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def test_what_can_be_no_key_is_not_sent_and_not_quoted(tmp_path: Path, key: str) -> None:
     (tmp_path / "key").write_text(key, encoding="utf-8")
 
-    with pytest.raises(ScheduleRefused, match="can't be a key for PagerDuty") as refused:
+    with pytest.raises(ScheduleRefused, match="can't be the key of PagerDuty") as refused:
         read_key(f"file:{tmp_path}/key", "PagerDuty")
 
     assert key not in str(refused.value)
@@ -52,3 +52,10 @@ def test_address_that_is_not_safe_is_not_called(address: str) -> None:
 def test_service_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(ScheduleUnavailable, match="can't be reached: ConnectionRefusedError"):
         ScheduleWeb("PagerDuty").call("http://127.0.0.1:9/", {})
+
+
+def test_times_are_sent_in_whole_seconds_and_never_too_narrow() -> None:
+    at = datetime(2026, 1, 15, 8, 0, 0, 250_000, tzinfo=UTC)
+
+    assert write_window(at, at + timedelta(hours=1)) == ("2026-01-15T08:00:00Z", "2026-01-15T09:00:01Z")
+    assert write_window(at.replace(microsecond=0), at.replace(microsecond=0, hour=9))[1] == "2026-01-15T09:00:00Z"
