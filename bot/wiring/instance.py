@@ -142,7 +142,7 @@ def wire(
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
     watcher = Watcher(metrics)
     opened, roster = _open_people(ports, installation, metrics)
-    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports)
+    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, roster)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
