@@ -23,6 +23,7 @@ from bot.views.block_kit import Block, Message, actions, button, code, divider, 
 from bot.views.pagination import PageButton, in_list, page_buttons
 from bot.views.request.card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
 from bot.views.request.votes import count_votes
+from bot.views.request.window import starting, window
 from core.access.session import Session
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
@@ -78,7 +79,7 @@ def list_row(row: RequestRow, now: datetime) -> list[Block]:
     request = row.request
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     who = f"{acting(request.requester, request.service)}{from_where(request)}"
-    line = f"{code(request.profile)} for *{length(request.duration)}* · {who}"
+    line = f"{code(request.profile)} for *{length(request.duration)}*{starting(request)} · {who}"
     blocks: list[Block] = [
         mrkdwn(f"{line}\n{_standing(request, status, row.access, now)} · {code(request.id)}"),
         _small(row, now),
@@ -110,7 +111,7 @@ def _standing(request: Request, status: RequestStatus, access: AccessSummary | N
         case RequestStatus.APPROVED if access is not None:
             return f"{state_line(access, now)} · approved by {by}"
         case RequestStatus.APPROVED:
-            return f"Approved by {by} · access until {moment(request.life_ends_at())}"
+            return f"Approved by {by} · access {window(request)}"
         case RequestStatus.DENIED:
             return f"Denied by {by} · {moment(request.life_ends_at())}"
         case RequestStatus.CANCELLED:
