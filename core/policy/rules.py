@@ -22,7 +22,7 @@ from core.policy.on_call_config import OnCallConfig
 from core.policy.principals import People
 from core.policy.profile import Profile, ProfileModel
 from core.policy.rule_base import Mfa, is_covered
-from core.policy.rule_fields import ChannelId, LinkHosts, OnePerson, PrincipalName, Selectors, UserField
+from core.policy.rule_fields import ChannelId, LinkHosts, OnePerson, PeopleKey, PersonName, Selectors, UserField
 from core.policy.services import DeviceConfig, ServiceConfig, ServiceField
 from core.policy.summary_config import SummaryConfig
 from core.policy.target_config import TargetConfig, TargetName
@@ -31,7 +31,7 @@ __all__ = [
     "ApprovalRule", "AutoApproval", "BreakGlassRule", "EventTimes", "Identity", "Mfa", "PolicyDocument", "is_covered",
 ]  # fmt: skip
 
-NamesAtTargets = Annotated[dict[TargetName, PrincipalName], Field(min_length=1)]
+NamesElsewhere = Annotated[dict[PeopleKey, PersonName], Field(min_length=1)]
 
 
 def _check_version(value: object) -> object:
@@ -80,8 +80,9 @@ class PolicyDocument(PolicyModel):
     targets: dict[TargetName, TargetConfig] = Field(default={}, description="Where access takes effect, by name.")
     devices: DeviceConfig = Field(default=DeviceConfig(), description="What holds for paired terminals.")
     services: dict[ServiceField, ServiceConfig] = Field(default={}, description="Machines that ask, by their name.")
-    people: dict[UserField, NamesAtTargets] = Field(
-        default={}, description="Who people are at the targets: by Slack user id, then by target."
+    people: dict[UserField, NamesElsewhere] = Field(
+        default={},
+        description="Who people are elsewhere: by Slack user id, then by target, kind of schedule or schedule.",
     )
 
     def named_people(self) -> People:

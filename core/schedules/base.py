@@ -6,15 +6,16 @@ source that can't say all of it raises, so that "nobody is on call" is always so
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Protocol, Self
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from core.clock import UtcTime
 from core.errors import CountersignError
+from core.targets.words import one_line
 
-MAX_SOURCE_TEXT = 200
+MAX_SOURCE_TEXT: Final = 200
 """How much of a name or an address of a source is kept."""
 _SourceText = Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_TEXT)]
 
@@ -113,3 +114,30 @@ def order_shifts(shifts: set[Shift], since: datetime, until: datetime) -> tuple[
         return shift.starts_at is not None, shift.starts_at or since, shift.person.source_id
 
     return tuple(sorted((each for each in shifts if each.overlaps(since, until)), key=place))
+
+
+def read_person(
+    source_id: str, name: str | None, email: str | None = None, slack_id: str | None = None
+) -> SchedulePerson | None:
+    """A person from what a source says; None without an id by which they can be known.
+
+    A name may be cut. An id and an address are used to find somebody, so they are whole or left out.
+    """
+    key = _whole(source_id)
+    if key is None:
+        return None
+    shown = one_line(name, MAX_SOURCE_TEXT) or key
+    return SchedulePerson(source_id=key, name=shown, email=_whole(email), slack_id=_whole(slack_id))
+
+
+def read_shift(person: SchedulePerson, starts_at: datetime | None, ends_at: datetime | None) -> Shift | None:
+    """A shift from what a source says; None for one that takes no time."""
+    if starts_at is not None and ends_at is not None and starts_at >= ends_at:
+        return None
+    start, end = (at.astimezone(UTC) if at is not None else None for at in (starts_at, ends_at))
+    return Shift(person=person, starts_at=start, ends_at=end)
+
+
+def _whole(text: str | None) -> str | None:
+    found = (text or "").strip()
+    return found if found and one_line(found, MAX_SOURCE_TEXT) == found else None
