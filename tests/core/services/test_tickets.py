@@ -206,7 +206,8 @@ def test_auto_approval_needs_a_known_good_answer(
     policy.edit(WARNS)
     said: dict[str, RequestStatus] = {}
     unsure = TicketAnswer(is_open=True)
-    for name, found in {"away": AWAY, "unsure": unsure, "good": OPEN}.items():
+    answers: dict[str, TicketFound] = {"away": AWAY, "unsure": unsure, "good": OPEN}
+    for name, found in answers.items():
         desk.says["INC-12"] = found
         made = requests.submit(EVE, "staging", HOUR, WHY)
         said[name] = made.status
