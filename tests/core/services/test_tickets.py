@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import threading
+from datetime import timedelta
+from typing import Final
 
 import pytest
 
@@ -32,9 +34,6 @@ from tests.core.services.harness import (
 )
 from tests.harness.clock import FrozenClock
 from tests.harness.directory import OfficeDirectory
-
-if TYPE_CHECKING:
-    from core.policy.ticket_config import TicketCheckConfig
 
 WHY: Final = "Deploy the fix for INC-12"
 NO_TICKET: Final = "Deploy the fix at once"
