@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from pydantic import SecretStr
 from slack_bolt import App
 
+from bot.background.pages import PageWatch
 from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
 from bot.interactions.decision_queue import DecisionQueue
@@ -33,6 +34,7 @@ from bot.observability.clock_check import ComparedClock
 from bot.observability.gauges import watch_instance
 from bot.observability.metrics import Metrics
 from bot.observability.on_call_metrics import OnCallMetrics
+from bot.observability.page_metrics import PageMetrics
 from bot.observability.watcher import Watcher
 from bot.settings import Settings, SlackSettings
 from bot.settings.addresses import Address
@@ -53,6 +55,7 @@ from bot.transport.socket_mode import SocketModeTransport
 from bot.wiring.api import ApiNeeds, InstanceApi, open_api_metrics, serve_api
 from bot.wiring.listeners import build_lists, register_listeners
 from bot.wiring.on_call import open_roster
+from bot.wiring.paging import build_paging
 from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.outbox.outbox import Sink
@@ -87,6 +90,8 @@ class Instance:
     transport: HttpTransport | SocketModeTransport
     metrics: Metrics
     api: InstanceApi
+    page_watch: PageWatch
+    """Reads who acknowledged a page, in the background and when it is asked to."""
 
     @property
     def transport_name(self) -> str:
@@ -142,8 +147,12 @@ def wire(
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
     watcher = Watcher(metrics)
     opened, roster = _open_people(ports, installation, metrics)
-    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports)
+    paging = build_paging(
+        ports, workspace_url=installation.url, find_name=opened[0].name_of, metrics=PageMetrics(metrics.registry)
+    )
+    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging)
     background = build_background(services, sinks)
+    page_watch = paging.build_watch(background.nudge)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
@@ -156,13 +165,14 @@ def wire(
         *_below(ports, services, closes_stores=closes_stores),
         *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
         Component("the schedules", roster.start, roster.close),
+        *paging.components(page_watch),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
         *served.around(Component("the transport", receiver.start, receiver.stop)),
         *_checks(token_check, readiness),
     ]
-    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served)
+    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served, page_watch)
 
 
 def open_instance(

@@ -17,6 +17,7 @@ from bot.transport.opening import OverHttp, OverSocketMode
 from core.clock import Clock
 from core.mfa import MfaVerifier
 from core.outbox.outbox import Sink
+from core.pagers.base import PagerOpener
 from core.policy import PolicySource
 from core.schedules.opening import ScheduleOpener
 from core.stores.base import Stores
@@ -37,7 +38,7 @@ class Ports:
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
     `aws_clients`, boto3 makes the clients of aws-role targets; without `tickets`, tickets are checked where the policy
-    says. `schedule_sources` opens kinds of schedules that Countersign doesn't have itself.
+    says. `pagers` and `schedule_sources` open kinds that Countersign doesn't have itself, such as `demo`.
     """
 
     stores: Stores
@@ -49,6 +50,7 @@ class Ports:
     installation: Installation | None = None
     targets: TargetsOpener | None = None
     aws_clients: ClientsOpener | None = None
+    pagers: Mapping[str, PagerOpener] = field(default_factory=dict)
     schedule_sources: Mapping[str, ScheduleOpener] = field(default_factory=dict)
     tickets: TicketOpener | None = None
 

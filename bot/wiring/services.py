@@ -14,6 +14,7 @@ from bot.notifications import slack_calls
 from bot.notifications.slack_sink import SlackSink
 from bot.observability.watcher import Watcher
 from bot.slack import client as slack_client
+from bot.wiring.paging import Paging, build_paging
 from bot.wiring.ports import Ports
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock
@@ -85,14 +86,15 @@ def build_services(
     )  # fmt: skip
 
 
-def build_sinks(ports: Ports) -> tuple[Sink, ...]:
-    """Slack, and every other sink that changes are delivered to.
+def build_sinks(ports: Ports, paging: Paging | None = None) -> tuple[Sink, ...]:
+    """Slack, the pager, and every other sink that changes are delivered to.
 
     A new sink gets what is not delivered yet, and nothing older. Every instance and every `countersign sweep` must have
     the same sinks: an entry is done when the sinks of the instance that delivers it have it.
     """
     client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
-    return (SlackSink(client, ports.stores, ports.policy, ports.clock), *ports.more_sinks)
+    pager = (paging or build_paging(ports)).sink
+    return (SlackSink(client, ports.stores, ports.policy, ports.clock), pager, *ports.more_sinks)
 
 
 def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:

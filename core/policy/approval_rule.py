@@ -108,6 +108,9 @@ class ApprovalRule(Rule):
         default=ASK_BEFORE_END,
         description="How long before the end of access its requester is asked to extend it or end it; 10m if left out.",
     )
+    page: StrictBool = Field(
+        default=False, description="Whether a request that waits for approval pages people; false if left out."
+    )
     ticket: TicketConfig | None = Field(default=None, description="The ticket that a request needs. Left out: none.")
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.duty import OnCallName, on_call_name
+from core.policy.pager_config import PagerConfig
 from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import EventTimes, PolicyDocument
 from core.policy.summary_config import SummaryConfig
@@ -34,6 +35,21 @@ class NotificationRules:
     def link_hosts(self) -> tuple[str, ...]:
         """The hosts to which links in people's text can be clicked."""
         return self.document.link_hosts
+
+    @property
+    def pager(self) -> PagerConfig | None:
+        """Where people are paged, if anywhere."""
+        return self.document.pager
+
+    def pages_request(self, rule: str) -> bool:
+        """True when a pending request under this approval rule pages people."""
+        made_under = self.document.approval_rule(rule)
+        return self.pager is not None and made_under is not None and made_under.page
+
+    def pages_event(self, rule: str) -> bool:
+        """True when a declaration under this break-glass rule pages people, also when the rule is gone."""
+        made_under = self.document.break_glass_rule(rule)
+        return self.pager is not None and (made_under is None or made_under.page)
 
     def deciders_of(self, rule: str) -> frozenset[PrincipalSelector]:
         """Who may decide on a request that was made under this rule, as people, user groups, schedules and addresses.

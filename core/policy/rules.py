@@ -19,6 +19,7 @@ from core.policy.break_glass_rule import BreakGlassRule, EventTimes
 from core.policy.document import Name, PolicyModel, mistake, suggest
 from core.policy.duty_words import name_source
 from core.policy.on_call_config import OnCallConfig
+from core.policy.pager_config import PagerConfig
 from core.policy.principals import People
 from core.policy.profile import Profile, ProfileModel
 from core.policy.rule_base import Mfa, is_covered
@@ -84,6 +85,8 @@ class PolicyDocument(PolicyModel):
         default={},
         description="Who people are elsewhere: by Slack user id, then by target, kind of schedule or schedule.",
     )
+
+    pager: PagerConfig | None = Field(default=None, description="Where people are paged. Left out: nobody is.")
 
     def named_people(self) -> People:
         """Who is meant by the names in this file."""
