@@ -33,9 +33,13 @@ ServiceLabel = ValidServiceName
 """The service, of the requester's, that a request is for."""
 DeviceLabel = Annotated[str, text_rule("device", at_least=1, at_most=80)]
 """The name of the terminal that a request was made on."""
+TicketLabel = Annotated[str, text_rule("ticket", at_least=1, at_most=80)]
+"""The ticket that a request is for, as its policy writes them."""
+TicketProblem = Annotated[str, text_rule("ticket_problem", at_least=1, at_most=200)]
+"""Why the ticket couldn't be checked."""
 FIXED_WHEN_MADE: Final = (
     "requester", "profile", "justification", "duration", "rule", "rights", "service", "device", "required_approvals",
-    "created_at", "expires_at", "asked_by", "bundle", "starts_at",
+    "created_at", "expires_at", "asked_by", "bundle", "starts_at", "ticket",
 )  # fmt: skip
 """What people decide on: it never changes."""
 

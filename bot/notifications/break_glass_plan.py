@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
+from bot.notifications.page_news import FindPage, no_page
 from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, Post, ShownRecord
 from bot.notifications.shown import load_shown, place_of, way_in_of
 from bot.views.block_kit import Message
@@ -26,6 +27,7 @@ from bot.views.break_glass.notices import (
     reviewed,
 )
 from bot.views.mentions import mention_all, mention_deciders
+from bot.views.paging import with_page
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.clock import Clock
@@ -39,18 +41,18 @@ _DIRECT_PREFIX: Final = "D"
 """The prefix of a direct message channel's id: nobody else would see a card there."""
 
 
-def break_glass_notifier(stores: Stores, clock: Clock) -> Notifier[BreakGlassEvent]:
+def break_glass_notifier(stores: Stores, clock: Clock, find_page: FindPage = no_page) -> Notifier[BreakGlassEvent]:
     """The notifier of break-glass events."""
 
     def load(record_id: str) -> ShownEvent:
-        return load_shown(stores.break_glass.get(EventId(record_id)), stores, clock)
+        return load_shown(stores.break_glass.get(EventId(record_id)), stores, clock, find_page)
 
     return Notifier(load=load, draw=_draw, plans=_PLANS, copies_in=_copies_in)
 
 
 def _draw(shown: ShownEvent, policy: Policy, now: datetime) -> Message:
     event = shown.record
-    return break_glass_card(
+    card = break_glass_card(
         event,
         now,
         mention_all(policy.notifications.mentioned_by(event.rule)),
@@ -59,6 +61,7 @@ def _draw(shown: ShownEvent, policy: Policy, now: datetime) -> Message:
         way_in=way_in_of(shown, policy),
         fallbacks=policy.fallbacks_for(event.profile),
     )
+    return with_page(card, shown.page)
 
 
 def _copies_in(event: BreakGlassEvent) -> tuple[str, ...]:

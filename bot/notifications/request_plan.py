@@ -11,11 +11,13 @@ from datetime import datetime
 from typing import Final
 
 from bot.notifications.asking_plan import plan_answer, plan_confirmed, plan_question, to_asker, to_confirm
+from bot.notifications.page_news import FindPage, no_page
 from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, ShownRecord
 from bot.notifications.shown import load_shown, place_of, way_in_of
 from bot.views.block_kit import Block, Message
 from bot.views.links import where_with_id
 from bot.views.mentions import mention_deciders
+from bot.views.paging import with_page
 from bot.views.request.card import request_card
 from bot.views.request.notices import approval_added, ended, outcome, still_waiting
 from core.audit.trail import AuditAction, AuditEntry
@@ -26,18 +28,20 @@ from core.request import Request, RequestId, RequestStatus
 from core.stores.base import Stores
 
 
-def request_notifier(stores: Stores, clock: Clock) -> Notifier[Request]:
+def request_notifier(stores: Stores, clock: Clock, find_page: FindPage = no_page) -> Notifier[Request]:
     """The notifier of requests."""
 
     def load(record_id: str) -> ShownRecord[Request]:
-        return load_shown(stores.requests.get(RequestId(record_id)), stores, clock)
+        return load_shown(stores.requests.get(RequestId(record_id)), stores, clock, find_page)
 
     return Notifier(load=load, draw=_draw, plans=_PLANS)
 
 
 def _draw(shown: ShownRecord[Request], policy: Policy, now: datetime) -> Message:
     deciders = _mention_deciders(shown.record, policy)
-    return request_card(shown.record, now, deciders, shown.access, way_in_of(shown, policy))
+    ticket = policy.tickets.link(shown.record.rule, shown.record.ticket)
+    card = request_card(shown.record, now, deciders, shown.access, way_in_of(shown, policy), ticket)
+    return with_page(card, shown.page)
 
 
 def _mention_deciders(request: Request, policy: Policy) -> str:

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from pydantic import SecretStr
 from slack_bolt import App
 
+from bot.background.pages import PageWatch
 from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
 from bot.interactions.decision_queue import DecisionQueue
@@ -32,6 +33,8 @@ from bot.notifications.slack_sink import SlackSink
 from bot.observability.clock_check import ComparedClock
 from bot.observability.gauges import watch_instance
 from bot.observability.metrics import Metrics
+from bot.observability.on_call_metrics import OnCallMetrics
+from bot.observability.page_metrics import PageMetrics
 from bot.observability.watcher import Watcher
 from bot.settings import Settings, SlackSettings
 from bot.settings.addresses import Address
@@ -51,10 +54,13 @@ from bot.transport.readiness import Readiness
 from bot.transport.socket_mode import SocketModeTransport
 from bot.wiring.api import ApiNeeds, InstanceApi, open_api_metrics, serve_api
 from bot.wiring.listeners import build_lists, register_listeners
+from bot.wiring.on_call import open_roster
+from bot.wiring.paging import build_paging
 from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile
+from core.schedules.roster import ScheduleRoster
 from core.services.device_ending import DeviceEnding
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
@@ -84,6 +90,8 @@ class Instance:
     transport: HttpTransport | SocketModeTransport
     metrics: Metrics
     api: InstanceApi
+    page_watch: PageWatch
+    """Reads who acknowledged a page, in the background and when it is asked to."""
 
     @property
     def transport_name(self) -> str:
@@ -138,9 +146,13 @@ def wire(
     """
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
     watcher = Watcher(metrics)
-    opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
-    services, sinks = build_services(ports, watcher, opened[0]), build_sinks(ports)
+    opened, roster = _open_people(ports, installation, metrics)
+    paging = build_paging(
+        ports, workspace_url=installation.url, find_name=opened[0].name_of, metrics=PageMetrics(metrics.registry)
+    )
+    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging)
     background = build_background(services, sinks)
+    page_watch = paging.build_watch(background.nudge)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
@@ -152,13 +164,15 @@ def wire(
     components = [
         *_below(ports, services, closes_stores=closes_stores),
         *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
+        Component("the schedules", roster.start, roster.close),
+        *paging.components(page_watch),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
         *served.around(Component("the transport", receiver.start, receiver.stop)),
         *_checks(token_check, readiness),
     ]
-    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served)
+    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served, page_watch)
 
 
 def open_instance(
@@ -185,6 +199,16 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
 def _build_app(ports: Ports, transport: OverHttp | OverSocketMode, installation: Installation) -> App:
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     return build_app(ports.client, installation, signing_secret)
+
+
+def _open_people(
+    ports: Ports, installation: Installation, metrics: Metrics
+) -> tuple[tuple[SlackDirectory, ChangeWriter], ScheduleRoster]:
+    roster = open_roster(ports, OnCallMetrics(metrics.registry))
+    opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock, roster=roster)
+    # Each knows something that the other asks: who is on call, and who was deactivated.
+    roster.check_people(opened[0].is_active)
+    return opened, roster
 
 
 def _build_bot(

@@ -222,6 +222,7 @@ def test_retention_covers_all_that_was_asked_for() -> None:
             "asked_by": None,
             "bundle": None,
             "starts_at": None,
+            "ticket": None,
         }
     ] * 4
 
