@@ -122,7 +122,10 @@ def test_start_is_chosen_in_the_form(harness: Harness) -> None:
         "profile": {"request:profile": ["prod"]}, "duration": {"answer": "1h"}, "justification": {"answer": WHY},
         "starts_at": {"answer": int(later.timestamp())},
     }  # fmt: skip
-    late: dict[str, dict[str, object]] = {**values, "starts_at": {"answer": int((later + timedelta(days=2)).timestamp())}}
+    late: dict[str, dict[str, object]] = {
+        **values,
+        "starts_at": {"answer": int((later + timedelta(days=2)).timestamp())},
+    }
     answer = harness.slack.submit(MIRA, form, late)
     assert "allows a start up to 2d ahead" in f"{answer.body}{harness.slack.ephemerals(MIRA)}"
     assert not list(harness.stores.requests.iterate())
