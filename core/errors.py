@@ -98,7 +98,10 @@ class NotAllowed(Refused):
 
 
 class NotKnown(NotAllowed):
-    """Slack couldn't say who somebody is, or whether they are in one of `groups`. Nothing was changed; try again."""
+    """Slack couldn't say who somebody is, or nobody could say whether they are in one of `groups`. Try again.
+
+    `groups` are user groups, and schedules as rules name them. Nothing was changed.
+    """
 
     def __init__(
         self, action: str, reasons: tuple[str, ...], rule: str | None = None, groups: tuple[str, ...] = ()
