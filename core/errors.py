@@ -45,6 +45,8 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── StoreMisconfigured       a table is missing or has the wrong keys: run `countersign tables check`
     │   └── StoreUnavailable         no answer in time; `is_outcome_unknown` says whether it may have taken effect
     ├── IssuerUnavailable            AWS gave no credentials; `is_final`: trying again doesn't help
+    ├── ScheduleUnavailable          a schedule can't be asked now; `retry_after` says when it can
+    ├── ScheduleRefused              no such schedule, or not with this key: somebody has to act first
     └── DeliveryFailed               an entry could not be delivered; the outbox tries again
 
 Invariant: after any of these, the store is as it was, but for StoreUnavailable with `is_outcome_unknown`.

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from core.access.right import ValidRight
 from core.actor import UserId, ValidDeciderId, ValidUserId
@@ -30,10 +30,14 @@ class RequestRecord(AccessRecord):
 
     `asked_by` is who asked for it, when that is somebody else than `requester`, the person who gets the access;
     `confirmed_at` is when the requester said that they want it, `cancelled_by` who cancelled it, if not the requester.
-    `bundle` is what requests that were made together have in common.
+    `bundle` is what requests that were made together have in common. `escalated_steps` is how many steps of its rule's
+    escalation were announced; who may decide doesn't depend on it.
     """
 
-    GAINING: ClassVar[tuple[str, ...]] = ("approvals", "reminded_at", "raised_approvals", "confirmed_at", "questions")
+    GAINING: ClassVar[tuple[str, ...]] = (
+        "approvals", "reminded_at", "raised_approvals", "confirmed_at", "questions", "escalated_steps",
+    )  # fmt: skip
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"escalated_steps"})
     requester: ValidUserId
     justification: Justification
     rule: RuleName
@@ -56,6 +60,7 @@ class RequestRecord(AccessRecord):
     replaced_by: RecordId | None = None
     cancelled_by: ValidUserId | None = None
     raised_approvals: int | None = None
+    escalated_steps: Annotated[int, Field(ge=0)] = 0
 
     def is_overdue(self, now: datetime) -> bool:
         """True when nobody decided in time, whether or not that is recorded yet."""
@@ -158,4 +163,7 @@ class RequestRecord(AccessRecord):
         raised = stored.get("raised_approvals")
         if isinstance(raised, int) and raised > self.quorum:
             lost.append("raised_approvals")
+        escalated = stored.get("escalated_steps")
+        if isinstance(escalated, int) and escalated > self.escalated_steps:
+            lost.append("escalated_steps")
         return tuple(lost)

@@ -30,6 +30,7 @@ from core.access.summary import AccessSummary, summarize
 from core.actor import is_person
 from core.break_glass import BreakGlassEvent
 from core.clock import format_time
+from core.duty import OnCallName, is_on_call_name, schedule_of
 from core.request import Request, RequestStatus
 from core.services.issuing import IssuedCredentials
 
@@ -39,7 +40,9 @@ FindName = Callable[[str], str | None]
 
 
 def describe_person(user_id: str, find_name: FindName) -> PersonInfo:
-    """A person or a user group, with the name as far as it is known."""
+    """A person, a user group or a schedule, with the name as far as it is known."""
+    if is_on_call_name(user_id):
+        return PersonInfo(id=user_id, name=f"on call in {schedule_of(OnCallName(user_id))}")
     return PersonInfo(id=user_id, name=find_name(user_id))
 
 

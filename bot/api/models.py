@@ -93,7 +93,7 @@ class DeviceList(ResponseBody):
 
 
 class PersonInfo(ResponseBody):
-    """A person or a user group, by its Slack id. `name` is None while it isn't known."""
+    """A person or a user group by Slack id, or a schedule as `on-call:name`. `name` is None while it isn't known."""
 
     id: str
     name: str | None = None

@@ -83,7 +83,7 @@ class RequestCalls:
                     description=profile.description or None,
                     max_duration_seconds=int(terms.max_duration.total_seconds()),
                     required_approvals=terms.required_approvals,
-                    approvers=self._people(each.value for each in approvers if each.value != actor.id),
+                    approvers=self._people(str(each) for each in approvers if each.value != actor.id),
                     has_access=bool(targets),
                     has_credentials=any(isinstance(each, AwsRoleConfig) for each in targets),
                 )
@@ -183,7 +183,7 @@ class RequestCalls:
 
 def _approvers(policy: Policy, request: Request, user: DeviceUser) -> tuple[str, ...]:
     own = policy.ids_of(user.actor.id)
-    named = {each.value for each in policy.notifications.deciders_of(request.rule)}
+    named = {str(each) for each in policy.notifications.deciders_of(request.rule)}
     voted = {each.approver for each in request.counting_approvals}
     return tuple(sorted(named - voted - set(own)))
 

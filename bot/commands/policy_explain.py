@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
 from bot.commands.policy_files import json_option, load_policy_file, plain_errors, policy_option, print_json
 from bot.commands.terminal import Ink
-from core.actor import Actor, check_service_name, check_user_group_id, check_user_id
+from core.actor import Actor, UserId, check_service_name, check_user_group_id, check_user_id
 from core.break_glass import ReasonCode
 from core.clock import SystemClock, format_time, require_utc
 from core.duration import format_duration, parse_duration
 from core.errors import InvalidInput
+from core.on_call import ON_CALL_PREFIX, FixedRoster, on_call_name
 from core.policy import BreakGlassDecision, Condition, Decision, Policy, RequestDecision
 from core.policy.access_summary import describe_permission
 from core.policy.document import suggest
@@ -36,6 +37,7 @@ _REFUSED: Final = 1
 @click.option("--profile", required=True, help="The profile.")
 @click.option("--duration", default="1h", show_default=True, help="The duration, such as 2h or 90m.")
 @click.option("--group", "groups", multiple=True, help="A Slack user group that the person is in. Repeatable.")
+@click.option("--on-call", "on_call", multiple=True, help="A schedule in which the person is on call. Repeatable.")
 @click.option("--email", help="The person's e-mail address, for policies that trust it.")
 @click.option("--at", "moment", help="The time of the decision, such as 2026-01-15T10:00:00Z. Default: now.")
 @click.option("--break-glass", "reason", help="Explain break-glass with this reason code instead of a request.")
@@ -47,6 +49,12 @@ _REFUSED: Final = 1
     multiple=True,
     help="A Slack user group that the requester is in. Repeatable.",
 )
+@click.option(
+    "--requester-on-call",
+    "requester_on_call",
+    multiple=True,
+    help="A schedule in which the requester is on call. Repeatable.",
+)
 @json_option
 def explain(  # noqa: PLR0913 - one argument for each option of the command.
     *,
@@ -56,12 +64,14 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
     profile: str,
     duration: str,
     groups: tuple[str, ...],
+    on_call: tuple[str, ...],
     email: str | None,
     moment: str | None,
     reason: str | None,
     mfa: bool,
     requester: str | None,
     requester_groups: tuple[str, ...],
+    requester_on_call: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Show what the policy decides, by which rule, and why."""
@@ -69,12 +79,15 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
         raise click.UsageError("--break-glass and --as-approver-of can't be combined. Use one at a time.")
     loaded, _ = load_policy_file(policy_path, as_json=as_json)
     with plain_errors():
-        actor = _actor(loaded, _find_user(loaded, user, service), groups, email)
-        actor = actor if service is None else actor.model_copy(update={"service": check_service_name(service)})
         length, now = parse_duration(duration), _read_moment(moment)
+        person = check_user_id(_find_user(loaded, user, service))
+        actor = _describe_actor(loaded, person, groups, _Stated(on_call, now)).model_copy(update={"email": email})
+        actor = actor if service is None else actor.model_copy(update={"service": check_service_name(service)})
         decision: Decision
         if requester is not None:
-            decision = _judge_decider(loaded, actor, profile, length, now, _actor(loaded, requester, requester_groups))
+            stated = _Stated(requester_on_call, now)
+            asker = _describe_actor(loaded, check_user_id(requester), requester_groups, stated)
+            decision = _judge_decider(loaded, actor, profile, length, now, asker)
         elif reason is not None:
             decision = loaded.judge_break_glass(actor, profile, _read_reason(reason), length, now, has_mfa=mfa)
         else:
@@ -168,11 +181,20 @@ def _find_user(loaded: Policy, user: str | None, service: str | None) -> str:
     return loaded.document.services[service].owner
 
 
-def _actor(loaded: Policy, user: str, groups: tuple[str, ...], email: str | None = None) -> Actor:
-    """The person as the options describe them: in these user groups, and in no other one that the policy names."""
+class _Stated(NamedTuple):
+    """In which schedules a person is on call, as the options say, at this moment."""
+
+    schedules: tuple[str, ...]
+    at: datetime
+
+
+def _describe_actor(loaded: Policy, person: UserId, groups: tuple[str, ...], stated: _Stated) -> Actor:
+    """The person as the options describe them: in these user groups, on call there, and nowhere else."""
     member_of = {check_user_group_id(each) for each in groups}
     memberships = {group: group in member_of for group in member_of | loaded.user_groups()}
-    return Actor(id=check_user_id(user), email=email, memberships=memberships)
+    on_call = {on_call_name(each.removeprefix(ON_CALL_PREFIX)): (person,) for each in stated.schedules}
+    duties = FixedRoster(on_call, stated.at).duties(person, loaded.document.require_schedules(on_call))
+    return Actor(id=person, memberships=memberships, duties=duties)
 
 
 def _read_moment(text: str | None) -> datetime:

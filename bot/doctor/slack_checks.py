@@ -14,12 +14,11 @@ from pydantic import SecretStr
 
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.slack_calls import PatientSlack, Unanswered
-from bot.slack.app_surface import PICTURE_SCOPE, SCOPES
+from bot.slack.app_surface import EMAIL_SCOPE, PICTURE_SCOPE, SCOPES
 from bot.slack.errors import ERRORS, SlackToken
 from core.actor import UserId
 from core.clock import Clock, require_utc
 
-EMAIL_SCOPE: Final = "users:read.email"
 MAX_SKEW: Final = timedelta(seconds=30)
 """Slack's signatures are valid for five minutes; deadlines and MFA codes tolerate less."""
 

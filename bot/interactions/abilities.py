@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.views.help import ALL_ABILITIES, Abilities
-from core.actor import Actor, UserGroupId, UserId
+from core.actor import Actor, Need, UserId
 from core.break_glass import ReasonCode
 from core.directory import Directory
 from core.errors import CountersignError
@@ -41,9 +41,9 @@ def find_abilities(policy: PolicySource, directory: Directory, person: Actor) ->
     )
 
 
-def _needed(rules: Policy, known: Actor) -> frozenset[UserGroupId]:
-    groups = rules.needed_to_request(known) | rules.needed_to_declare(known) | rules.judge_admin(known).needs
-    return groups.union(*(_judge_deciding(rules, known, name).needs for name in rules.document.profiles))
+def _needed(rules: Policy, known: Actor) -> frozenset[Need]:
+    needed = rules.needed_to_request(known) | rules.needed_to_declare(known) | rules.judge_admin(known).needs
+    return needed.union(*(_judge_deciding(rules, known, name).needs for name in rules.document.profiles))
 
 
 def _reason_codes(rules: Policy, known: Actor) -> Sequence[str]:

@@ -76,4 +76,4 @@ def _rank(name: str, words: list[str]) -> int:
 
 def _others(deciders: frozenset[PrincipalSelector], person: Actor) -> tuple[str, ...]:
     """All deciders but this person, who never decides on their own request."""
-    return tuple(sorted(each.value for each in deciders if each.value != person.id))
+    return tuple(sorted(str(each) for each in deciders if each.value != person.id))

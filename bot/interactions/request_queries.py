@@ -127,8 +127,9 @@ class RequestQueries:
         people = self._judging()
         request = people.noting(self._store.get_with_notes(request_id))
         # Everybody who is late learns who decided, whatever their rights.
-        request.approve(person.id, self._clock.now())
-        people.judge_decider("approve", request, person).require()
+        now = self._clock.now()
+        request.approve(person.id, now)
+        people.judge_decider("approve", request, person, now).require()
         return request, people.policy.approval_needs(request.rule)
 
     def _with_access(self, rows: Sequence[RequestRow]) -> list[RequestRow]:
@@ -155,9 +156,11 @@ class RequestQueries:
     def _waits_for(self, people: Judging, request: Request, person: Actor) -> bool:
         if request.awaits_confirmation:
             return False
-        if request.is_overdue(self._clock.now()) or request.has_approval_by(people.find_vote(request, person.id)):
+        now = self._clock.now()
+        if request.is_overdue(now) or request.has_approval_by(people.find_vote(request, person.id)):
             return False
-        return people.judge_decider("approve", request, person).is_allowed
+        # They may deny it at any hour.
+        return people.judge_decider("deny", request, person, now).is_allowed
 
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)

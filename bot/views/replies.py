@@ -155,7 +155,7 @@ def _to_reader(reason: str, reader: str) -> str:
     return reason.replace(f"{reader} is ", "you are ").replace(reader, "you")
 
 
-def _with_people(reason: str, reader: str) -> str:
+def with_people(reason: str, reader: str) -> str:
     """A policy's sentence in mrkdwn: ids of people and user groups as Slack shows them."""
     return _ID.sub(
         lambda found: f"<!subteam^{found[0]}>" if found[0][0] == "S" else f"<@{found[0]}>",
@@ -168,7 +168,7 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
         case InvalidStateTransition():
             text = _already(error, now)
         case NotKnown():
-            reasons = "; ".join(_with_people(each, reader) for each in error.reasons)
+            reasons = "; ".join(with_people(each, reader) for each in error.reasons)
             text = f"{_capital(reasons)}. {_UNCHANGED}{_again(error)}"
         case NotAllowed():
             text = _not_allowed(error, reader)
@@ -224,7 +224,7 @@ def _not_allowed(error: NotAllowed, reader: str) -> str:
         return f"Only the person who requested this can cancel it. {_UNCHANGED} An approver can deny it."
     if FORM in error.unmet:
         return f"The request isn't what this form showed. {_UNCHANGED} Press Approve again to see it as it is now."
-    return f"You can't do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
+    return f"You can't do this: {'; '.join(with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
 
 
 def _field_sentence(error: CountersignError, reader: str) -> str:

@@ -19,6 +19,7 @@ from core.mfa import MfaVerifier
 from core.outbox.outbox import Sink
 from core.pagers.base import PagerOpener
 from core.policy import PolicySource
+from core.schedules.opening import ScheduleOpener
 from core.stores.base import Stores
 from core.targets.aws_role.roles import ClientsOpener
 from core.targets.opening import PolicyTargets
@@ -35,8 +36,8 @@ class Ports:
 
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
-    `aws_clients`, boto3 makes the clients of aws-role targets. `pagers` opens kinds of pagers that Countersign doesn't
-    have itself, such as `demo`, or in place of its own.
+    `aws_clients`, boto3 makes the clients of aws-role targets. `schedule_sources` opens kinds of schedules that
+    Countersign doesn't have itself, `pagers` kinds of pagers, such as `demo`, or in place of its own.
     """
 
     stores: Stores
@@ -49,6 +50,7 @@ class Ports:
     targets: TargetsOpener | None = None
     aws_clients: ClientsOpener | None = None
     pagers: Mapping[str, PagerOpener] = field(default_factory=dict)
+    schedule_sources: Mapping[str, ScheduleOpener] = field(default_factory=dict)
 
 
 class Background(Protocol):

@@ -19,6 +19,7 @@ from bot.wiring.ports import Ports
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock
 from core.directory import Directory, UnknownDirectory
+from core.on_call import NoRoster, Roster
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
 from core.policy.target_config import AWS_ROLE
@@ -49,10 +50,16 @@ class Services:
     devices: DeviceService
     sessions: SessionService
     previews: Previews
+    roster: Roster
 
 
-def build_services(ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None) -> Services:
-    """The use cases. `watcher` is notified of their outcomes. Without a directory, they only do what is due."""
+def build_services(
+    ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None, roster: Roster | None = None
+) -> Services:
+    """The use cases. `watcher` is notified of their outcomes. Without a directory, they only do what is due.
+
+    `roster` says who is on call to those who notify them; who may decide, they learn from the directory.
+    """
     stores, policy, clock, mfa = ports.stores, ports.policy, ports.clock, ports.mfa
     targets = (ports.targets or PolicyTargets)(policy, clock)
     targets.use_earlier(partial(find_earlier, stores.audit))
@@ -69,7 +76,8 @@ def build_services(ports: Ports, watcher: Watcher | None = None, directory: Dire
     sessions = SessionService(stores, policy, clock, roles, watcher, directory=directory, editor=roles)
     previews = Previews(stores, policy, clock, directory or UnknownDirectory(), watcher)
     return Services(
-        stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, sessions, previews
+        stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, sessions, previews,
+        roster or NoRoster(),
     )  # fmt: skip
 
 

@@ -95,6 +95,8 @@ def _compare_votes(approvals: Sequence[Approval], votes: Sequence[AuditEntry]) -
         yield "the comment of a vote is not the one that was given"
     elif [vote.duration for vote in approvals] != [_read_duration(entry) for entry in votes]:
         yield "the time that a vote gave is not the one that was given"
+    elif [vote.on_call for vote in approvals] != [_read_schedule(entry) for entry in votes]:
+        yield "the schedule that let somebody vote is not the one that was recorded"
 
 
 def _compare_lapses(record: Request, votes: Sequence[AuditEntry]) -> Iterator[str]:
@@ -106,6 +108,13 @@ def _compare_lapses(record: Request, votes: Sequence[AuditEntry]) -> Iterator[st
     raised = [entry.details["raised_approvals"] for entry in votes if "raised_approvals" in entry.details]
     if record.raised_approvals != (raised[-1] if raised else None):
         yield "its raised approvals are not those of its entries"
+
+
+def _read_schedule(entry: AuditEntry) -> str | None:
+    """The schedule by which the entry's actor could vote; None if it was something else."""
+    duties = entry.details.get("on_call")
+    first = duties[0] if isinstance(duties, list) and duties else None
+    return str(first.get("name")) if isinstance(first, dict) else None
 
 
 def _read_duration(entry: AuditEntry) -> timedelta | None:

@@ -58,6 +58,7 @@ class AuditAction(StrEnum):
     REVIEW_REMINDED = "review_reminded"
     USER_GROUP_CHANGED = "user_group_changed"
     RECORD_DELETED = "record_deleted"
+    REQUEST_ESCALATED = "request_escalated"
     LEDGER_UNREADABLE = "ledger_unreadable"
     LEDGER_REBUILT = "ledger_rebuilt"
     MFA_ENROLLED = "mfa_enrolled"

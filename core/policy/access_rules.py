@@ -118,7 +118,9 @@ class AccessRules:
         if person.service is not None:
             return no_service(person)
         role = f"the approvers of rule {rule.name}"
-        return judge("approver", lambda: conditions.is_among(self.people, person, rule.approvers, role))
+        return judge(
+            "approver", lambda: conditions.is_among(self.people, person, rule.approvers, role, for_approving=True)
+        )
 
 
 def _is_same(name: str | None, principal: str) -> bool:

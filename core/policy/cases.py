@@ -29,6 +29,7 @@ from core.break_glass import ReasonCode
 from core.clock import require_utc
 from core.duration import format_duration
 from core.errors import InvalidInput
+from core.on_call import FixedRoster, on_call_name
 from core.policy.decision import BreakGlassDecision, Decision, GivenWithVote, RequestDecision
 from core.policy.document import Name, PolicyModel, duration_rule, mistake
 from core.policy.evaluator import Policy
@@ -75,6 +76,8 @@ def _check_group(text: str) -> UserGroupId:
 Moment = Annotated[datetime, BeforeValidator(_read_moment)]
 Length = Annotated[timedelta, *duration_rule(request.MAX_DURATION * 4)]
 GroupField = Annotated[StrictStr, AfterValidator(_check_group)]
+OnCallNow = Mapping[Name, tuple[UserField, ...]]
+"""Who is on call, by the names that the policy gives to schedules."""
 
 
 class CasePerson(PolicyModel):
@@ -111,6 +114,7 @@ class PolicyCase(PolicyModel):
     mfa: StrictBool = False
     comment: StrictBool = False
     when: Moment = A_WEDNESDAY
+    on_call: OnCallNow = Field(default={})
     expect: Annotated[Expectation, BeforeValidator(_read_expectation)]
 
     @model_validator(mode="after")
@@ -143,14 +147,22 @@ class PolicyCases(PolicyModel):
 
     version: Annotated[Literal[1], BeforeValidator(_check_version)]
     people: Mapping[UserField, CasePerson] = Field(default={})
+    on_call: OnCallNow = Field(default={})
     cases: tuple[PolicyCase, ...] = Field(min_length=1, max_length=MAX_CASES)
 
-    def actor(self, policy: Policy, person: str) -> Actor:
-        """This person as the file describes them: in these user groups, and in no other one that matters."""
+    def actor(self, policy: Policy, person: str, case: PolicyCase) -> Actor:
+        """This person as the file describes them: in these user groups and on call there, and nowhere else.
+
+        Raises InvalidInput for a schedule that the policy doesn't have.
+        """
         known = self.people.get(person, CasePerson())
         groups = {UserGroupId(each) for each in known.groups}
         memberships = {group: group in groups for group in groups | policy.user_groups()}
-        return Actor(id=UserId(person), email=known.email, memberships=memberships)
+        on_call = {**self.on_call, **case.on_call}
+        now_on_call = {on_call_name(name): [*map(UserId, who)] for name, who in on_call.items()}
+        roster = FixedRoster(now_on_call, case.when)
+        duties = roster.duties(UserId(person), policy.document.require_schedules(now_on_call))
+        return Actor(id=UserId(person), email=known.email, memberships=memberships, duties=duties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +195,13 @@ def _judge(policy: Policy, cases: PolicyCases, case: PolicyCase) -> CaseOutcome:
 
 
 def _decide(policy: Policy, cases: PolicyCases, case: PolicyCase) -> Decision:
-    person = cases.actor(policy, case.who)
+    person = cases.actor(policy, case.who, case)
     if case.request is not None:
         return policy.judge_request(person, case.request, case.duration, case.when)
     if case.break_glass is not None:
         profile = case.break_glass
         return policy.judge_break_glass(person, profile, case.reason, case.duration, case.when, has_mfa=case.mfa)
-    profile, requester = str(case.approve), cases.actor(policy, str(case.of))
+    profile, requester = str(case.approve), cases.actor(policy, str(case.of), case)
     asked = policy.judge_request(requester, profile, case.duration, case.when)
     if asked.rule is None:
         # There is nothing to approve: that, and not the approver, is what is refused.

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.duty import OnCallName, on_call_name
 from core.policy.pager_config import PagerConfig
-from core.policy.principals import People, PrincipalSelector
+from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import EventTimes, PolicyDocument
 from core.policy.summary_config import SummaryConfig
 
@@ -51,12 +52,17 @@ class NotificationRules:
         return self.pager is not None and (made_under is None or made_under.page)
 
     def deciders_of(self, rule: str) -> frozenset[PrincipalSelector]:
-        """Who may decide on a request that was made under this rule: user ids, user groups and e-mail addresses.
+        """Who may decide on a request that was made under this rule, as people, user groups, schedules and addresses.
 
         Empty when the rule is no longer in the policy.
         """
         made_under = self.document.approval_rule(rule)
         return self.people.leaves(made_under.approvers) if made_under is not None else frozenset()
+
+    def schedules_of(self, rule: str) -> frozenset[OnCallName]:
+        """The schedules that say who may decide on a request that was made under this rule."""
+        deciders = self.deciders_of(rule)
+        return frozenset(on_call_name(each.value) for each in deciders if each.kind is PrincipalKind.ON_CALL)
 
     def reviewers_of(self, profile: str) -> frozenset[PrincipalSelector]:
         """Who may review an event for this profile, except its invoker."""
@@ -64,7 +70,7 @@ class NotificationRules:
         return self.people.leaves(tuple(each for approvers in covering for each in approvers))
 
     def mentioned_by(self, rule: str) -> tuple[PrincipalSelector, ...]:
-        """Whom the card of an event under this rule mentions: user ids and user groups, in a fixed order."""
+        """Whom the card of an event under this rule mentions: user ids, user groups and schedules, in a fixed order."""
         made_under = self.document.break_glass_rule(rule)
         named = made_under.notify if made_under is not None else None
         return tuple(sorted(self.people.leaves(named or ()), key=str))

@@ -11,7 +11,9 @@ from typing import Literal
 
 from core.actor import Actor, UserId
 from core.policy import conditions
+from core.policy.asking_next import LaterStep, find_next
 from core.policy.conditions import judge
+from core.policy.deciding import HOURS, find_come, find_stepped, is_decider, is_in_hours
 from core.policy.decision import Condition, Decision, GivenWithVote, RequestDecision, are_all_met, decide
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
@@ -83,6 +85,8 @@ class RequestRules:
         requester: UserId,
         given: GivenWithVote | None,
         asked_by: UserId | None = None,
+        waits_since: datetime | None = None,
+        now: datetime | None = None,
     ) -> Decision:
         """May this person decide on a request that was made under this rule?"""
         made_under = self.document.approval_rule(rule)
@@ -90,18 +94,19 @@ class RequestRules:
         if approver.service is not None:
             found.append(no_service(approver))
         if made_under is not None:
-            role = f"the approvers of rule {rule}"
-            found.append(
-                judge("approver", lambda: conditions.is_among(self.people, approver, made_under.approvers, role))
-            )
-        found.append(
-            judge(
-                "two people",
-                lambda: conditions.is_someone_else(
-                    self.people, approver, requester, role="the requester", act="decides on their own request"
-                ),
-            )
+            stepped = find_stepped(made_under, waits_since, now)
+            found.append(judge("approver", lambda: is_decider(self.people, approver, made_under, stepped)))
+            if action == "approve" and made_under.approver_hours is not None:
+                found.append(judge(HOURS, lambda: is_in_hours(self.people, approver, made_under, stepped, now)))
+        other = judge(
+            "two people",
+            lambda: conditions.is_someone_else(
+                self.people, approver, requester, role="the requester", act="decides on their own request"
+            ),
         )
+        found.append(other)
+        if made_under is not None and not other.is_met:
+            found += self._find_next(approver, made_under, waits_since, now)
         if asked_by is not None:
             found.append(judge("two people", lambda: self._is_not_asker(approver, asked_by)))
         if made_under is not None and given is not None:
@@ -114,6 +119,16 @@ class RequestRules:
             return decide("request", None, (no_service(asker),), self.digest)
         rule, found = self.search.find_approval(asker, profile)
         return decide("request", rule.name if rule is not None else None, found, self.digest)
+
+    def _find_next(
+        self, approver: Actor, rule: ApprovalRule, waits_since: datetime | None, now: datetime | None
+    ) -> list[Condition]:
+        """Whom to ask instead of deciding on their own request, for who is on call."""
+        come = find_come(rule, waits_since, now)
+        deciders = (*rule.approvers, *(each for step in come for each in step.to))
+        later = [LaterStep(each.after, each.to) for each in rule.steps()[len(come) :]]
+        found = find_next(self.people, approver, rule.name, deciders, later)
+        return [found] if found is not None else []
 
     def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:
         role, act = "the person who asked for it", "decides on what they asked for"

@@ -13,18 +13,17 @@ from typing import Final
 from pydantic import JsonValue
 
 from core.access.principals import Principals
-from core.actor import CLOCK, Actor, ProfileName, UserId, check_profile_name
+from core.actor import Actor, ProfileName, UserId, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, new_id
 from core.directory import Directory, UnknownDirectory
-from core.duration import to_nanoseconds
 from core.mfa import MfaVerifier
 from core.open_requests import count_for
 from core.policy import PolicySource
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.asking import RequestDialogue
 from core.services.bundle import Submitted, check_profiles, submit_each
-from core.services.due import PER_PAGE, DueWatch, Rest, Watched, expires_at, no_rest
+from core.services.due import Rest, expires_at, no_rest
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.open_access import find_granting
@@ -34,8 +33,8 @@ from core.services.service_actors import refuse_other_service
 from core.services.submit import Submission, SubmittedFrom, Submitting, find_requester
 from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
 from core.services.vote import Given, Voting
+from core.services.waiting import WaitingRequests, watch_pending
 from core.stores.base import Stores
-from core.stores.record_store import Page
 from core.text import clean_optional_text, clean_text
 
 REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
@@ -71,8 +70,8 @@ class RequestService:
         self._changes = self._changes_with(stores.requests.update)
         self._asking = RequestDialogue(stores, self._changes, self._judging)
         self._submitting = Submitting(stores, clock, self._observer)
-        self._expiring = self._watch(expires_at)
-        self._reminding = self._watch(self._reminder_at)
+        self._expiring = watch_pending(stores, policy, clock, expires_at)
+        self._waiting = WaitingRequests(stores, policy, clock, self._changes, self._observer, pacing)
 
     def submit(
         self,
@@ -172,7 +171,7 @@ class RequestService:
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             details: dict[str, JsonValue] = {}
             if request.status is RequestStatus.PENDING:
-                decision = people.judge_decider("deny", request, approver)
+                decision = people.judge_decider("deny", request, approver, now)
                 decision.require()
                 details = decision.to_details()
             denied = request.deny(approver.id, now, why)
@@ -223,7 +222,15 @@ class RequestService:
         Returns those that this call recorded. The outbox delivers the reminder, like every change. Any number of
         instances may do this at once: people are reminded of each request once. Raises StoreUnavailable.
         """
-        return self._reminding.change(self._remind_if_due, rest)
+        return self._waiting.remind_due(rest)
+
+    def escalate_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
+        """Record every step of a pending request's escalation that has come: its people are notified, once.
+
+        They may decide from the step's moment on, whether or not this was called. Returns those that this call
+        recorded. Raises StoreUnavailable.
+        """
+        return self._waiting.escalate_due(rest)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Request | None:
         """The approved request that gives this person access to the profile now; of several, the longest-lasting.
@@ -232,47 +239,8 @@ class RequestService:
         """
         return find_granting(self._stores, person, profile, self._clock.now())
 
-    def _watch(self, due_at: Callable[[Request], datetime | None]) -> DueWatch[Request]:
-        watched = Watched(self._read_pending, lambda each: self._stores.requests.get(RequestId(each)), due_at)
-        return DueWatch(watched, self._clock, lambda: self._policy.current().digest)
-
-    def _read_pending(self, cursor: str | None, since: datetime | None) -> Page[Request]:
-        return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=PER_PAGE, cursor=cursor, since=since)
-
     def _expire_if_overdue(self, request: Request, now: datetime) -> Request | None:
         return self._changes.expire(request, now) if request.is_overdue(now) else None
-
-    def _reminder_at(self, request: Request) -> datetime | None:
-        if request.status is not RequestStatus.PENDING or request.reminded_at is not None:
-            return None
-        wait = self._policy.current().remind_after(request.rule, request.profile)
-        due_at = request.waits_since + wait if wait is not None else None
-        return due_at if due_at is not None and due_at < request.expires_at else None
-
-    def _remind_if_due(self, listed: Request, now: datetime) -> Request | None:
-        if self._wait_before_reminder(listed, now) is None:
-            return None
-
-        def decide() -> Request | None:
-            # The list may be older than the table, and a vote may come in between: neither loses the reminder.
-            request, now = self._stores.requests.get(RequestId(listed.id)), self._clock.now()
-            wait = self._wait_before_reminder(request, now)
-            if wait is None:
-                return None
-            details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}
-            reminded = request.remind(now)
-            return self._changes.commit(reminded, EntryDraft.of(reminded, AuditAction.REQUEST_REMINDED, CLOCK, details))
-
-        return retry_on_conflict(decide, self._observer, self._pacing)
-
-    def _wait_before_reminder(self, request: Request, now: datetime) -> timedelta | None:
-        """The wait before its reminder, if the request has waited that long; None when nobody has to be reminded."""
-        if request.status is not RequestStatus.PENDING or request.is_overdue(now) or request.reminded_at is not None:
-            return None
-        wait = self._policy.current().remind_after(request.rule, request.profile)
-        if request.awaits_confirmation:
-            return None
-        return wait if wait is not None and now >= request.waits_since + wait else None
 
     def _decide(
         self,

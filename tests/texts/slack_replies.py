@@ -97,6 +97,10 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     at = records.half_approved().approvals[0].at
     yield "Approve, pressed again", request_replies.voted(records.half_approved(), APPROVER, at + MINUTE)
     yield "Approve, of the requester", request_replies.own_request(REQUEST)
+    next_ = (
+        "ask S0LEADS1, who may decide under rule prod too; who is on call in backup may decide once it has waited 10m"
+    )
+    yield "Approve, of the requester who is on call", request_replies.own_request(REQUEST, next_)
     yield "Deny", request_replies.denied(records.denied())
     yield "Cancel", replies.cancelled(records.cancelled())
     yield "/breakglass", break_glass_replies.declared(records.active())

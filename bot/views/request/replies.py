@@ -9,13 +9,17 @@ from datetime import datetime
 from typing import Final
 
 from bot.views.block_kit import Message, actions, code, length, mention, moment, mrkdwn, relative_time
-from bot.views.replies import reply
+from bot.views.replies import reply, with_people
 from bot.views.request.card import cancel_button_for
 from bot.views.request.votes import count_missing, lapsed_votes
 from core.request import Request, RequestId, RequestStatus
 
 OWN_REQUEST: Final = (
     "Nobody decides on their own request. Nothing was changed. If you don't need it any more, cancel it."
+)
+OWN_WHILE_ON_CALL: Final = (
+    "Nobody decides on their own request, also while nobody else is on call. Nothing was changed. {next}. If you don't "
+    "need it any more, cancel it."
 )
 
 
@@ -37,10 +41,15 @@ def denied(request: Request) -> Message:
     return reply(f"You denied {what}. {mention(request.requester)} will be notified, with your reason.")
 
 
-def own_request(request_id: RequestId) -> Message:
-    """The requester pressed a button that is for others: what they can do is cancel it."""
+def own_request(request_id: RequestId, ask_next: str = "", reader: str = "") -> Message:
+    """The requester pressed a button that is for others: what they can do is cancel it.
+
+    `ask_next` says whom to ask instead, for who is on call.
+    """
     cancelling = actions(f"own:{request_id}", cancel_button_for(request_id))
-    return Message(text=OWN_REQUEST, blocks=(mrkdwn(OWN_REQUEST), cancelling))
+    said = with_people(ask_next, reader)
+    text = OWN_WHILE_ON_CALL.format(next=f"{said[:1].upper()}{said[1:]}") if ask_next else OWN_REQUEST
+    return Message(text=text, blocks=(mrkdwn(text), cancelling))
 
 
 def _standing(request: Request) -> str:
