@@ -142,7 +142,7 @@ def wire(
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
     watcher, (opened, roster) = Watcher(metrics), _open_people(ports, installation, metrics)
     paging = build_paging(ports, installation.url, opened[0].name_of, PageMetrics(metrics.registry))
-    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging)
+    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, roster, paging)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
