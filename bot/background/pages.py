@@ -44,7 +44,10 @@ _log = logging.getLogger("countersign.pager")
 
 
 class PageWatch:
-    """Asks in the background until it is stopped. `nudge` is called when something was written."""
+    """Asks in the background until it is stopped, and when `poll` is called. Safe for threads.
+
+    `nudge` is called when something was written.
+    """
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class PageWatch:
         self._written: set[str] = set()
         self._last_asked = ""
         self._paused_until: datetime | None = None
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._loops = Loops(self._stopping)
 
@@ -80,6 +84,10 @@ class PageWatch:
 
     def poll(self) -> tuple[AuditEntry, ...]:
         """Ask once about the open pages that nobody acknowledged yet; what was written. Raises StoreError."""
+        with self._lock:
+            return self._poll()
+
+    def _poll(self) -> tuple[AuditEntry, ...]:
         config, now = self._policy.current().notifications.pager, self._clock.now()
         if config is None or self._is_paused(now):
             return ()

@@ -5,6 +5,7 @@ Invariant: building them starts nothing.
 
 from __future__ import annotations
 
+from bot.background.pages import PageWatch
 from bot.lifecycle import Component
 from bot.observability.clock_check import ComparedClock
 from bot.settings.addresses import Address
@@ -13,14 +14,13 @@ from bot.slack.token_check import BotTokenCheck
 from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.readiness import Readiness
 from bot.wiring.paging import Paging
-from bot.wiring.ports import Background, Ports
+from bot.wiring.ports import Ports
 from core.schedules.roster import ScheduleRoster
 
 
-def on_call_components(paging: Paging, roster: ScheduleRoster, background: Background) -> list[Component]:
+def on_call_components(paging: Paging, watch: PageWatch, roster: ScheduleRoster) -> list[Component]:
     """The schedules, and what pages people."""
-    schedules = Component("the schedules", roster.start, roster.close)
-    return [schedules, *paging.components(background.nudge)]
+    return [Component("the schedules", roster.start, roster.close), *paging.components(watch)]
 
 
 def check_components(token_check: BotTokenCheck, readiness: Readiness) -> list[Component]:

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from pydantic import SecretStr
 from slack_bolt import App
 
+from bot.background.pages import PageWatch
 from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
 from bot.interactions.decision_queue import DecisionQueue
@@ -87,6 +88,8 @@ class Instance:
     transport: HttpTransport | SocketModeTransport
     metrics: Metrics
     api: InstanceApi
+    page_watch: PageWatch
+    """Reads who acknowledged a page, in the background and when it is asked to."""
 
     @property
     def transport_name(self) -> str:
@@ -144,7 +147,7 @@ def wire(
     paging = build_paging(ports, installation.url, opened[0].name_of, PageMetrics(metrics.registry))
     services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, roster, paging)
     background = build_background(services, sinks)
-    lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
+    page_watch, lanes = paging.build_watch(background.nudge), _open_lanes(max_waiting, metrics)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
     served = _serve_api(ports, services, opened[0], background, transport, api, (metrics, watcher))
@@ -155,14 +158,14 @@ def wire(
     components = [
         *_below(ports, services, closes_stores=closes_stores),
         *page_components(pages, None if is_shared(transport, metrics_address) else metrics_address),
-        *on_call_components(paging, roster, background),
+        *on_call_components(paging, page_watch, roster),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
         *served.around(Component("the transport", receiver.start, receiver.stop)),
         *check_components(token_check, readiness),
     ]
-    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served)
+    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served, page_watch)
 
 
 def open_instance(
@@ -189,6 +192,10 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
 def _build_app(ports: Ports, transport: OverHttp | OverSocketMode, installation: Installation) -> App:
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     return build_app(ports.client, installation, signing_secret)
+
+
+def _open_lanes(max_waiting: int, metrics: Metrics) -> Lanes:
+    return Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
 
 
 def _open_people(

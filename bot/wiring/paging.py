@@ -29,10 +29,13 @@ class Paging:
     sink: PagerSink
     metrics: PageMetrics | None
 
-    def components(self, nudge: Callable[[], None]) -> list[Component]:
-        """What is started and stopped with an instance. `nudge` is called when something is to be delivered."""
+    def build_watch(self, nudge: Callable[[], None]) -> PageWatch:
+        """What reads who acknowledged a page. `nudge` is called when something is to be delivered."""
         ports = self.ports
-        watch = PageWatch(ports.stores, ports.policy, ports.clock, self.pagers, self.pages, nudge, self.metrics)
+        return PageWatch(ports.stores, ports.policy, ports.clock, self.pagers, self.pages, nudge, self.metrics)
+
+    def components(self, watch: PageWatch) -> list[Component]:
+        """What is started and stopped with an instance."""
         return [
             Component("the pager", stop=self.pagers.close),
             Component("the watch for acknowledgements", watch.start, watch.stop),
