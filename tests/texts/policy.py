@@ -13,6 +13,8 @@ from core.policy import parse_policy
 from core.policy.loader import load_with_notes
 from tests.core.policy.access_policy import access_file
 from tests.core.policy.test_access_mistakes import MISTAKES
+from tests.core.policy.test_pager_policy import MISTAKES as PAGER_MISTAKES
+from tests.core.policy.test_pager_policy import pager_file
 from tests.core.policy.test_policy_mistakes import CONTRADICTIONS, MISSHAPED, UNREADABLE
 from tests.texts.writing import Text
 
@@ -23,6 +25,7 @@ _FILES: Final[dict[str, list[Any]]] = {
     "Policy: a file that cannot be read": [file for file, *_ in UNREADABLE],
     "Policy: a part of the wrong shape": [file for file, *_ in MISSHAPED],
     "Policy: parts that contradict each other": [file for file, *_ in CONTRADICTIONS],
+    "Policy: paging": [*(pager_file(pager) for pager, *_ in PAGER_MISTAKES), pager_file(approval=", page: true")],
     "Policy: targets, access, people and admins": [access_file(change) for change, *_ in MISTAKES],
 }
 
