@@ -134,7 +134,7 @@ def test_what_may_pass_is_tried_again(served: tuple[Pager, PagerServer], fault: 
 
 def test_redirect_is_not_followed(served: tuple[Pager, PagerServer]) -> None:
     pager, server = served
-    server.faults.append((307, {"Location": f"{server.url}/elsewhere"}))
+    server.faults.append((302, {"Location": f"{server.url}/elsewhere"}))
     assert failure_of(pager).retry_after == FIX_PAUSE
     assert len(server.calls) == 1
 
