@@ -32,7 +32,7 @@ Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
 class PagerServer:
-    """What both have in common. `faults` are answered before anything else: a status with headers, "hang up", or "wait"."""
+    """What both have in common. `faults` come before anything else: a status with headers, "hang up" or "wait"."""
 
     def __init__(self) -> None:
         self.faults: deque[tuple[int, dict[str, str]] | str] = deque()
