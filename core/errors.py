@@ -10,6 +10,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     ├── Refused                      understood, and the answer is no
     │   ├── NotAllowed               no rule of the policy allows it
     │   │   └── NotKnown             Slack couldn't say who somebody is or where they belong: try again
+    │   │       └── TicketNotKnown   the ticket couldn't be checked now: try again
     │   ├── PrincipalUnknown         a target has no one user for the person: a policy owner has to say who they are
     │   ├── PrincipalUnavailable     a target couldn't say now which user the person is: try again
     │   ├── CodeRefused              the code of a second factor is wrong, or was used already
@@ -104,6 +105,14 @@ class NotKnown(NotAllowed):
     ) -> None:
         super().__init__(action, reasons, rule)
         self.groups = groups
+
+
+class TicketNotKnown(NotKnown):
+    """The ticket of a request couldn't be checked now, and the rule refuses what isn't. Nothing was changed."""
+
+    def __init__(self, action: str, reasons: tuple[str, ...], rule: str | None = None) -> None:
+        super().__init__(action, reasons, rule)
+        self.unmet = ("ticket",)
 
 
 class LimitReached(Refused):

@@ -32,7 +32,7 @@ from core.request_bounds import (
     find_shorter,
 )
 from core.request_consistency import find_broken_rule
-from core.request_record import RequestRecord
+from core.request_record import RequestRecord, find_opening
 from core.request_status import REQUEST_MACHINE, RequestStatus
 
 __all__ = [
@@ -79,6 +79,10 @@ class Request(RequestRecord):
             updated_at=now,
             expires_at=now + decide_within,
         )
+
+    def schedule(self, starts_at: datetime) -> Self:
+        """The same new request, of access that opens then: people can decide until then. Raises InvalidInput."""
+        return self.replace(starts_at=starts_at, expires_at=starts_at)
 
     def approve(
         self,
@@ -241,7 +245,7 @@ class Request(RequestRecord):
             approver_comment=comment,
             approvals=approvals,
             decided_at=now,
-            access_ends_at=now + shortest(approvals, self.duration),
+            access_ends_at=find_opening(now, self.starts_at) + shortest(approvals, self.duration),
         )
 
     def _status_at(self, now: datetime) -> RequestStatus:

@@ -12,9 +12,12 @@ from playground.bot_process import BotProcess
 from playground.bots_clock import SkewedClock
 from playground.chaos import Chaos
 from playground.folder import Folder
-from playground.page_panels import PagePanels, publisher
+from playground.on_call_panel import OnCallPanel
+from playground.page_panels import PagePanel, PagePanels, publisher
+from playground.pager_panel import PagerPanel
 from playground.policy_editor import PolicyEditor
 from playground.policy_explaining import Explainer
+from playground.pretend_on_call import PretendOnCall
 from playground.tamper import Tampering
 
 
@@ -25,6 +28,7 @@ def open_panels(
     stores: Stores,
     keyring: AuditKeyring,
     clock: SkewedClock,
+    on_call: PretendOnCall,
     *,
     has_file: bool,
 ) -> PagePanels:
@@ -36,4 +40,11 @@ def open_panels(
     editor = PolicyEditor(
         folder.policy, lambda: bot.policy if bot.is_running else None, Explainer(slack.workspace, clock.now)
     )
-    return PagePanels({"tamper": tampering, "chaos": chaos, "policy": editor}, tampering.keep_copies)
+    named: dict[str, PagePanel] = {
+        "tamper": tampering,
+        "chaos": chaos,
+        "policy": editor,
+        "on_call": OnCallPanel(on_call, publisher(journal, "on_call")),
+        "pager": PagerPanel(on_call.pager, bot.read_acknowledgements, publisher(journal, "pager")),
+    }
+    return PagePanels(named, tampering.keep_copies)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from bot.interactions.abilities import find_abilities
@@ -25,6 +25,7 @@ from core.clock import Clock
 from core.directory import Directory
 from core.policy import Policy, PolicySource
 from core.policy.decision import ApprovalNeeds
+from core.policy.rules import ApprovalRule
 from core.request import Request, RequestId, RequestStatus
 from core.services.membership import Judging
 from core.stores.access import AccessStore
@@ -64,7 +65,7 @@ class RequestQueries:
         waiting = list(islice(self._waiting_for(person), MAX_COUNTED))
         # What gives access now is among somebody's latest hundred requests.
         mine = list(islice(self._mine(person), MAX_COUNTED))
-        granting = self._with_access([row for row in mine if row.request.is_granting(now)])
+        granting = self._with_access([row for row in mine if row.request.has_time_left(now)])
         live = [row for row in granting if row.access is None or row.access.is_live]
         shown = {row.request.id for row in live}
         others = [row for row in mine if row.request.id not in shown]
@@ -78,21 +79,33 @@ class RequestQueries:
         """The names of all profiles."""
         return self._policy.current().document.profiles.keys()
 
+    def is_ticket(self, word: str) -> bool:
+        """True for what is a ticket by its form, where a rule asks for one."""
+        return self._policy.current().tickets.is_ticket(word)
+
     def abilities(self, person: Actor) -> Abilities:
         """What this person can do here at all."""
         return find_abilities(self._policy, self._directory, person)
 
     def longest(self, person: Actor, profile: str) -> timedelta | None:
         """The longest time for which this person may request the profile; None: not at all."""
-        people = self._judging()
-        terms = people.policy.terms_for(profile, people.ask(person, people.policy.needed_to_request))
+        terms = self._terms(person, profile)
         return terms.max_duration if terms is not None else None
+
+    def starts_within(self, person: Actor, profile: str) -> timedelta | None:
+        """How far ahead this person may request the profile; None: only from now on."""
+        terms = self._terms(person, profile)
+        return terms.starts_within if terms is not None else None
 
     def may_request(self, person: Actor) -> bool:
         """False when it is certain that no rule lets this person request anything."""
         people = self._judging()
         known = people.ask(person, people.policy.needed_to_request)
         return bool(people.policy.requestable_profiles(known) or people.policy.needed_to_request(known))
+
+    def _terms(self, person: Actor, profile: str) -> ApprovalRule | None:
+        people = self._judging()
+        return people.policy.terms_for(profile, people.ask(person, people.policy.needed_to_request))
 
     def _draw(self, rows: Sequence[RequestRow]) -> list[HomeRow]:
         now = self._clock.now()
@@ -151,7 +164,9 @@ class RequestQueries:
         people = self._judging()
         for request in iterate_records(lambda cursor: self._store.list_by_status(RequestStatus.PENDING, cursor=cursor)):
             if self._waits_for(people, request, person):
-                yield RequestRow(request, may_decide=True)
+                yield RequestRow(
+                    request, may_decide=True, approve_from=_find_opening(people, request, person, self._clock.now())
+                )
 
     def _waits_for(self, people: Judging, request: Request, person: Actor) -> bool:
         if request.awaits_confirmation:
@@ -164,6 +179,14 @@ class RequestQueries:
 
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)
+
+
+def _find_opening(people: Judging, request: Request, person: Actor, now: datetime) -> datetime | None:
+    """When the approver hours open for somebody who can't approve before then; None for everybody else."""
+    hours = people.policy.waiting.hours(request.rule, request.profile)
+    if hours is None or people.judge_decider("approve", request, person, now).is_allowed:
+        return None
+    return hours.next_opening(now)
 
 
 def _may_declare(policy: Policy, person: Actor, profile: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from bot.slack.directory import SlackDirectory
@@ -24,6 +25,7 @@ from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUEST
 from core.request import Request
 from core.services import RequestService
 from core.services.bundle import Submitted
+from core.written_time import WrittenTime
 
 _A_LIMIT: Final = "this person has reached a limit for {profile} ({value})"
 _THEIR_LIMITS: Final = {
@@ -55,8 +57,9 @@ class DraftSubmission:
         """What became of it, for this person. Raises like RequestService.submit when nothing was requested."""
         other = self._find(person, draft.on_behalf_of)
         done = self._service.submit_several(
-            person, draft.profiles, draft.duration, draft.justification, idempotency_key=key, on_behalf_of=other
-        )
+            person, draft.profiles, draft.duration, draft.justification, idempotency_key=key, on_behalf_of=other,
+            starts_at=self.find_start(person, draft.starts), ticket=draft.ticket,
+        )  # fmt: skip
         if len(done) == 1:
             return self._answer(person, done[0], other)
         if other is not None:
@@ -70,6 +73,12 @@ class DraftSubmission:
             [(each.profile, _became(each)) for each in done], [explain(each, now, person.id).text for each in refusals]
         )
 
+    def find_start(self, person: Actor, starts: WrittenTime | datetime | None) -> datetime | None:
+        """The moment of a start, as this person's clock shows what was written. Raises InvalidInput."""
+        if isinstance(starts, WrittenTime):
+            return starts.resolve(self._directory.zone_of(person.id), self._clock.now())
+        return starts
+
     def _answer(self, person: Actor, done: Submitted, other: Actor | None) -> Message:
         became = _became(done)
         if isinstance(became, LimitReached) and became.limit == OPEN_REQUEST:
@@ -82,7 +91,9 @@ class DraftSubmission:
             raise (_about_other(became, done.profile) or became) if other is not None else became
         if became.asked_by is not None:
             return submitted_for(became)
-        return submitted(became, may_declare=self._may_declare(person, became.profile))
+        # Break-glass opens now: it's nothing instead of access that starts later.
+        may_declare = became.starts_at is None and self._may_declare(person, became.profile)
+        return submitted(became, may_declare=may_declare)
 
     def _find(self, person: Actor, other: str | None) -> Actor | None:
         if other is None or other == person.id:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
 from slack_sdk import WebClient
 
@@ -192,6 +193,11 @@ class SlackDirectory:
         """The e-mail address in the cached answer about a person, however old; None if there is none."""
         member = self._people.peek(user_id)
         return member.actor.email if isinstance(member, Member) else None
+
+    def zone_of(self, user_id: str) -> ZoneInfo | None:
+        """The time zone of a person's clock, from the cached answer, however old; None if it isn't known."""
+        member = self._people.peek(user_id)
+        return member.zone if isinstance(member, Member) else None
 
     def close(self) -> None:
         """Make no more calls. Waits for calls in flight, which their time limit bounds."""

@@ -24,6 +24,7 @@ from bot.views.block_kit import (
     relative_time,
 )
 from bot.views.request.card import DECLARE_INSTEAD, cancel_button_for
+from bot.views.request.window import needed_by, starting, window
 from core import mfa
 from core.access.grant_status import GrantStatus
 from core.access.pairing_bounds import WRONG_CODES
@@ -125,14 +126,14 @@ def not_requestable(profile: str) -> str:
 
 def submitted(request: Request, *, may_declare: bool = False) -> Message:
     """What a request came to so far. `may_declare`: this person can break the glass for it, and gets the button."""
-    done = f"You requested {code(request.profile)} for {length(request.duration)}"
+    done = f"You requested {code(request.profile)} for {length(request.duration)}{starting(request)}"
     if request.status is RequestStatus.APPROVED:
-        by, until = mention(request.approver or ""), moment(request.life_ends_at())
-        opens = f"the access opens now, until {until}. You'll get a message as soon as it's open."
-        has = opens if request.rights else f"you have access until {until}."
+        by, when = mention(request.approver or ""), "now, " if request.starts_at is None else ""
+        opens = f"the access opens {when}{window(request)}. You'll get a message as soon as it's open."
+        has = opens if request.rights else f"you have access {window(request)}."
         return reply(f"{done}. It was approved immediately by {by}: {has}")
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
-    line = f"{done}. It needs {needs} by {moment(request.expires_at)}. You'll be notified of the outcome."
+    line = f"{done}. It needs {needs} {needed_by(request)}. You'll be notified of the outcome."
     buttons = [cancel_button_for(request.id)]
     buttons += [button("Break the glass instead…", DECLARE_INSTEAD, request.id)] if may_declare else []
     return Message(text=line, blocks=(mrkdwn(line), actions(f"submitted:{request.id}", *buttons)))

@@ -145,7 +145,7 @@ def wire(
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
     watcher, (opened, roster) = Watcher(metrics), _open_people(ports, installation, metrics)
     paging = build_paging(ports, installation.url, opened[0].name_of, PageMetrics(metrics.registry))
-    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, roster, paging)
+    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging, roster)
     background = build_background(services, sinks)
     page_watch, lanes = paging.build_watch(background.nudge), _open_lanes(max_waiting, metrics)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)

@@ -29,9 +29,11 @@ from core.services.devices import DeviceService
 from core.services.pairing import PairingService
 from core.services.policy_trail import PolicyTrail, find_earlier
 from core.services.previews import Previews
+from core.services.ticket_check import TicketChecks
 from core.stores.base import Stores
 from core.targets.aws_role.roles import AwsRoles
 from core.targets.opening import PolicyTargets
+from core.tickets.opening import open_checker
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,10 @@ def build_services(
     targets.use_earlier(partial(find_earlier, stores.audit))
     roles = AwsRoles(stores, clock, targets.config_of, ports.aws_clients)
     targets.open_with(AWS_ROLE, roles.open)
-    requests = RequestService(stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets)
+    tickets = TicketChecks(ports.tickets or partial(open_checker, clock=clock))
+    requests = RequestService(
+        stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets, tickets=tickets
+    )
     break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
     grants = GrantService(stores, policy, clock, watcher, directory=directory)
     access = AccessWork(stores.access, targets, clock, watcher)
@@ -81,15 +86,16 @@ def build_services(
     )  # fmt: skip
 
 
-def build_sinks(ports: Ports, roster: Roster | None = None, paging: Paging | None = None) -> tuple[Sink, ...]:
+def build_sinks(ports: Ports, paging: Paging | None = None, roster: Roster | None = None) -> tuple[Sink, ...]:
     """Slack, the pager, and every other sink that changes are delivered to.
 
     A new sink gets what is not delivered yet, and nothing older. Every instance and every `countersign sweep` must have
     the same sinks: an entry is done when the sinks of the instance that delivers it have it.
     """
     client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
+    pager = (paging or build_paging(ports)).sink
     slack = SlackSink(client, ports.stores, ports.policy, ports.clock, roster=roster)
-    return (slack, (paging or build_paging(ports)).sink, *ports.more_sinks)
+    return (slack, pager, *ports.more_sinks)
 
 
 def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:

@@ -78,7 +78,7 @@ class AccessSummary:
     @property
     def may_extend(self) -> bool:
         """True while a new request could follow without a gap. Break-glass access isn't extended."""
-        return self.may_end and not self.is_emergency
+        return self.phase in {AccessPhase.OPENING, AccessPhase.OPEN} and not self.is_emergency
 
     @property
     def is_ended_by_grantee(self) -> bool:

@@ -144,8 +144,11 @@ def _compare_ending(record: Request, entries: Sequence[AuditEntry]) -> Iterator[
         yield "the comment of its decision is not the one that was given"
     if record.status is RequestStatus.CANCELLED and record.cancelled_by not in {None, str(last.actor)}:
         yield "it was cancelled by somebody else than its entries name"
-    opened = record.decided_at or record.created_at
-    if record.access_ends_at is not None and record.access_ends_at > opened + record.granted_duration:
+    opened = record.access_opens_at
+    if opened is not None and record.starts_at is not None and opened < record.starts_at:
+        yield "its access began before the start that was asked for"
+    is_longer = opened is not None and record.life_ends_at() > opened + record.granted_duration
+    if is_longer:
         yield "its access is longer than its votes gave"
     ends_at = last.details.get("access_ends_at")
     if ends_at is not None and record.to_item().get("access_ends_at") != ends_at:

@@ -17,7 +17,8 @@ from core.policy.document import PolicyModel, mistake
 from core.policy.escalation_config import EscalationStep, EscalationSteps
 from core.policy.principals import PrincipalSelector
 from core.policy.rule_base import Mfa, Rule
-from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, Selectors
+from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, Selectors, StartsWithin
+from core.policy.ticket_config import TicketConfig
 from core.policy.time_window import TimeWindow
 
 ASK_BEFORE_END: Final = timedelta(minutes=10)
@@ -68,6 +69,10 @@ class ApprovalRule(Rule):
         default=request.DEFAULT_DECIDE_WITHIN,
         description="How long a request waits for its approvals; 24h if left out.",
     )
+    starts_within: StartsWithin | None = Field(
+        default=None,
+        description="How far ahead access may be requested that starts later, such as 7d. Left out: only from now on.",
+    )
     remind_after: DecisionTime | None = Field(
         default=None, description="How long a request waits before the approvers are reminded, once. Left out: never."
     )
@@ -106,6 +111,7 @@ class ApprovalRule(Rule):
     page: StrictBool = Field(
         default=False, description="Whether a request that waits for approval pages people; false if left out."
     )
+    ticket: TicketConfig | None = Field(default=None, description="The ticket that a request needs. Left out: none.")
 
     @property
     def needs_code(self) -> bool:

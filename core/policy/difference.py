@@ -178,6 +178,8 @@ def _request_terms(people: People, rule: ApprovalRule, person: Actor) -> str:
         approvals,
         f"decided within {format_duration(rule.decide_within)}",
     ]
+    if rule.starts_within is not None:
+        terms.append(f"starts up to {format_duration(rule.starts_within)} ahead")
     if rule.auto_approve is not None:
         automatic = rule.auto_approve
         named = automatic.requesters

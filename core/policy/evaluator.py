@@ -38,6 +38,7 @@ from core.policy.request_rules import RequestRules
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument
 from core.policy.target_config import AnyTargetConfig
+from core.policy.ticket_rules import TicketRules
 from core.policy.waiting_rules import WaitingRules
 
 
@@ -69,20 +70,25 @@ class Policy(BaseModel):
             )
         return self.document.profile(name)
 
-    def judge_request(self, requester: Actor, profile: str, duration: timedelta, now: datetime) -> RequestDecision:
+    def judge_request(
+        self, requester: Actor, profile: str, duration: timedelta, now: datetime, starts_at: datetime | None = None
+    ) -> RequestDecision:
         """May this person request this profile for this long, and what approvals does it need?
 
-        Raises InvalidInput when there is no such profile.
+        `starts_at` is when the access is to start, if not at once. Raises InvalidInput when there is no such profile.
         """
         self.profile(profile)
-        return self._requests.judge_request(requester, profile, duration, now)
+        return self._requests.judge_request(requester, profile, duration, now, starts_at)
 
-    def judge_waiting(self, requester: Actor, *, profile: str, rule: str, duration: timedelta) -> RequestDecision:
+    def judge_waiting(
+        self, requester: Actor, *, profile: str, rule: str, duration: timedelta, ahead: timedelta | None = None
+    ) -> RequestDecision:
         """May this person still have what they requested under this rule? Asked again before the request is approved.
 
-        If another rule decides about them now, the answer is no. `required_approvals` are those in force now.
+        `ahead` is how far ahead its start was when it was made. If another rule decides about them now, the answer is
+        no. `required_approvals` are those in force now.
         """
-        return self._requests.judge_waiting(requester, profile=profile, rule=rule, duration=duration)
+        return self._requests.judge_waiting(requester, profile=profile, rule=rule, duration=duration, ahead=ahead)
 
     def judge_decider(
         self,
@@ -104,16 +110,9 @@ class Policy(BaseModel):
         decide once the request has waited long enough: `waits_since` then, at `now`. Without these, no step has come.
         """
         return self._requests.judge_decider(
-            action,
-            approver,
-            profile=profile,
-            rule=rule,
-            requester=requester,
-            given=given,
-            asked_by=asked_by,
-            waits_since=waits_since,
-            now=now,
-        )
+            action, approver, profile=profile, rule=rule, requester=requester, given=given, asked_by=asked_by,
+            waits_since=waits_since, now=now,
+        )  # fmt: skip
 
     def judge_asking(self, asker: Actor, profile: str) -> Decision:
         """May this person ask for the profile on behalf of somebody else? Those may who may ask for it themselves."""
@@ -263,6 +262,11 @@ class Policy(BaseModel):
     def notifications(self) -> NotificationRules:
         """What this version says about notifications."""
         return NotificationRules(self.document, self._people)
+
+    @cached_property
+    def tickets(self) -> TicketRules:
+        """What this version says about tickets."""
+        return TicketRules(self.document, self.digest)
 
     @cached_property
     def waiting(self) -> WaitingRules:

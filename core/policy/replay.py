@@ -82,7 +82,9 @@ def replay_request(
     what = f"{request.requester} requested {request.profile}, {request.status}"
     person = history.actor(request.requester, request.service)
     try:
-        decision = policy.judge_request(person, request.profile, request.duration, request.created_at)
+        decision = policy.judge_request(
+            person, request.profile, request.duration, request.created_at, request.starts_at
+        )
     except InvalidInput as error:
         return ReplayedDecision(request.created_at, request.chain, what, (error.problem,))
     votes = [*_votes(history, request, decision)] if decision.is_allowed else []

@@ -19,6 +19,7 @@ from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, PolicyDocument
 from core.policy.service_rules import no_service
+from core.policy.start_rules import judge_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,10 @@ class RequestRules:
     search: RuleSearch
     digest: str
 
-    def judge_request(self, requester: Actor, profile: str, duration: timedelta, now: datetime) -> RequestDecision:
-        """May this person request this profile for this long, and what approvals does it need?"""
+    def judge_request(
+        self, requester: Actor, profile: str, duration: timedelta, now: datetime, starts_at: datetime | None = None
+    ) -> RequestDecision:
+        """May this person request this profile for this long, from then on, and what approvals does it need?"""
         rule, found = self.search.find_approval(requester, profile)
         if rule is None:
             return RequestDecision(
@@ -39,6 +42,7 @@ class RequestRules:
             )
         longest = self.search.services.longest(requester, rule.max_duration)
         found = (*found, judge("duration", lambda: conditions.is_short_enough(duration, longest)))
+        found = (*found, *judge_start(rule, starts_at - now if starts_at is not None else None))
         is_allowed = are_all_met(found)
         return RequestDecision(
             action="request",
@@ -50,10 +54,14 @@ class RequestRules:
             max_duration=longest,
             decide_within=rule.decide_within,
             limits=rule.limits(),
-            auto_approval=self._judge_auto_approval(rule, requester, duration, now) if is_allowed else None,
+            auto_approval=self._judge_auto_approval(rule, requester, duration, starts_at or now)
+            if is_allowed
+            else None,
         )
 
-    def judge_waiting(self, requester: Actor, *, profile: str, rule: str, duration: timedelta) -> RequestDecision:
+    def judge_waiting(
+        self, requester: Actor, *, profile: str, rule: str, duration: timedelta, ahead: timedelta | None = None
+    ) -> RequestDecision:
         """May this person still have what they requested under this rule?"""
         made_under = self.document.approval_rule(rule)
         in_force = judge("rule", lambda: conditions.is_in_force(self.document, rule, profile))
@@ -65,6 +73,7 @@ class RequestRules:
                 longest = self.search.services.longest(requester, made_under.max_duration)
                 length = judge("duration", lambda: conditions.is_short_enough(duration, longest))
                 found = (*found, judge("rule", lambda: conditions.is_same_rule(requester, applies, made_under)), length)
+                found = (*found, *judge_start(made_under, ahead))
         return RequestDecision(
             action="approve",
             is_allowed=are_all_met(found),
@@ -135,11 +144,12 @@ class RequestRules:
         return conditions.is_someone_else(self.people, approver, asked_by, role=role, act=act)
 
     def _judge_auto_approval(
-        self, rule: ApprovalRule, requester: Actor, duration: timedelta, now: datetime
+        self, rule: ApprovalRule, requester: Actor, duration: timedelta, opens_at: datetime
     ) -> Decision | None:
+        # Its hours are those in which the access opens.
         automatic = rule.auto_approve
         if automatic is None or requester.service is not None:
             # What a machine asks for, a person decides.
             return None
-        found = conditions.are_automatic(self.people, rule.name, automatic, requester, duration, now)
+        found = conditions.are_automatic(self.people, rule.name, automatic, requester, duration, opens_at)
         return decide("auto-approve", rule.name, tuple(found), self.digest)

@@ -19,6 +19,7 @@ from core.errors import InvalidInput
 from core.policy.document import ProfilePattern, duration_rule, mistake
 from core.policy.principals import SelectorField
 from core.policy.target_config import TARGET_NAME
+from core.request_bounds import MAX_STARTS_WITHIN
 from core.text import clean_text
 from core.usage import MAX_PER_QUOTA
 
@@ -125,5 +126,6 @@ Quota = Annotated[StrictInt, Field(ge=1, le=MAX_PER_QUOTA)]
 RequestDuration = Annotated[timedelta, *duration_rule(request.MAX_DURATION)]
 EventDuration = Annotated[timedelta, *duration_rule(break_glass.MAX_DURATION)]
 DecisionTime = Annotated[timedelta, *duration_rule(request.MAX_DECIDE_WITHIN)]
+StartsWithin = Annotated[timedelta, *duration_rule(MAX_STARTS_WITHIN)]
 LimitWindow = Annotated[timedelta, *duration_rule(MAX_WINDOW)]
 Fallback = Annotated[StrictStr, AfterValidator(_check_fallback)]

@@ -166,13 +166,16 @@ class Judging:
 
         Raises NotAllowed when they are no longer a member, NotKnown when nobody could say.
         """
-        requester = self._find(request.requester, "approve").model_copy(update={"service": request.service})
         return self.judge(
-            requester,
+            self.find_requester(request),
             lambda known: self.policy.judge_waiting(
-                known, profile=request.profile, rule=request.rule, duration=request.duration
+                known, profile=request.profile, rule=request.rule, duration=request.duration, ahead=request.ahead
             ),
         )
+
+    def find_requester(self, request: Request) -> Actor:
+        """Who asked, as the directory knows them now. Raises NotAllowed, NotKnown."""
+        return self._find(request.requester, "approve").model_copy(update={"service": request.service})
 
     def require_asker(self, request: Request) -> None:
         """Raises NotAllowed when who asked on behalf of the requester may no longer do so, NotKnown if nobody knows."""

@@ -15,14 +15,14 @@ from pydantic import JsonValue
 from core.access.principals import Principals
 from core.actor import Actor, ProfileName, UserId, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
-from core.clock import Clock, new_id
+from core.clock import Clock
 from core.directory import Directory, UnknownDirectory
 from core.mfa import MfaVerifier
 from core.open_requests import count_for
 from core.policy import PolicySource
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.asking import RequestDialogue
-from core.services.bundle import Submitted, check_profiles, submit_each
+from core.services.bundle import Submitted, submit_each
 from core.services.due import Rest, expires_at, no_rest
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
@@ -31,7 +31,8 @@ from core.services.pacing import PACING, Pacing
 from core.services.rights import find_rights
 from core.services.service_actors import refuse_other_service
 from core.services.submit import Submission, SubmittedFrom, Submitting, find_requester
-from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
+from core.services.ticket_check import TicketCheck, TicketChecks
+from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from
 from core.services.vote import Given, Voting
 from core.services.waiting import WaitingRequests, watch_pending
 from core.stores.base import Stores
@@ -58,8 +59,9 @@ class RequestService:
         mfa: MfaVerifier | None = None,
         principals: Principals | None = None,
         pacing: Pacing = PACING,
+        tickets: TicketChecks | None = None,
     ) -> None:
-        self._pacing = pacing
+        self._tickets, self._pacing = tickets, pacing
         self._principals = principals
         self._stores = stores
         self._directory: Directory = directory or UnknownDirectory()
@@ -69,11 +71,11 @@ class RequestService:
         self._mfa = mfa
         self._changes = self._changes_with(stores.requests.update)
         self._asking = RequestDialogue(stores, self._changes, self._judging)
-        self._submitting = Submitting(stores, clock, self._observer)
+        self._submitting = Submitting(stores, clock, self._observer, pacing, tickets)
         self._expiring = watch_pending(stores, policy, clock, expires_at)
         self._waiting = WaitingRequests(stores, policy, clock, self._changes, self._observer, pacing)
 
-    def submit(
+    def submit(  # noqa: PLR0913 - each is a fact of the request.
         self,
         asker: Actor,
         profile: str,
@@ -85,9 +87,12 @@ class RequestService:
         device_id: str | None = None,
         on_behalf_of: Actor | None = None,
         bundle: str | None = None,
+        starts_at: datetime | None = None,
+        ticket: str | None = None,
     ) -> Request:
         """Request access. The request is pending, or approved at once if the policy approves it automatically.
 
+        With `starts_at`, the access opens then, if it is approved by then; `ticket` is what it is for.
         `asker.service` asks for itself, and `device` is the name of the terminal it was asked on, `device_id` which
         one it was. With `on_behalf_of`, that person gets the access: their rules and limits count, the asker may ask
         for the profile too, and nobody decides before they confirm. `bundle` is what requests of one form share. The
@@ -106,9 +111,9 @@ class RequestService:
             asked_by = asker if requester is not asker else None
             rights = find_rights(people.policy, self._principals, requester, name)
             request_id = id_from(RequestId, count_for(asker.id, asker.service), idempotency_key)
-            origin = SubmittedFrom(device, device_id, asked_by, bundle)
-            submission = Submission(requester, name, duration, reason, rights, origin, request_id)
-            return retry_on_conflict(lambda: self._submitting.decide(submission, people), self._observer, self._pacing)
+            origin = SubmittedFrom(device, device_id, asked_by, bundle, ticket)
+            submission = Submission(requester, name, duration, reason, rights, origin, request_id, starts_at)
+            return self._submitting.submit(submission, people)
 
     def submit_several(
         self,
@@ -119,23 +124,21 @@ class RequestService:
         *,
         idempotency_key: str | None = None,
         on_behalf_of: Actor | None = None,
+        starts_at: datetime | None = None,
+        ticket: str | None = None,
     ) -> tuple[Submitted, ...]:
         """Request several profiles at once, each decided on its own: a request or the refusal for each, in order.
 
         Raises InvalidInput when there are none or too many. A single one is the same as `submit`.
         """
-        names = check_profiles(profiles)
-        bundle = (id_from(str, asker.id, idempotency_key) or new_id()) if len(names) > 1 else None
 
-        def submit(profile: str) -> Request:
-            # A form with one profile keeps the key that it always had, whichever version it is delivered to.
-            several = idempotency_key is not None and bundle is not None
-            key = f"{idempotency_key}/{profile}" if several else idempotency_key
+        def submit(profile: str, key: str | None, bundle: str | None) -> Request:
             return self.submit(
-                asker, profile, duration, justification, idempotency_key=key, on_behalf_of=on_behalf_of, bundle=bundle
-            )
+                asker, profile, duration, justification, idempotency_key=key, on_behalf_of=on_behalf_of, bundle=bundle,
+                starts_at=starts_at, ticket=ticket,
+            )  # fmt: skip
 
-        return submit_each(names, submit)
+        return submit_each(asker.id, profiles, idempotency_key, submit)
 
     def approve(
         self,
@@ -157,7 +160,9 @@ class RequestService:
         """
         said = clean_optional_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])
         given = Given(said, shown, code, duration)
-        voting = Voting(self._stores, self._judging(), self._mfa, approver, given, self._observer)
+        voting = Voting(
+            self._stores, self._judging(), self._mfa, approver, given, self._observer, TicketCheck(self._tickets)
+        )
         changes = self._changes_with(voting.update)
         attempt = AuditedAttempt(AuditAction.APPROVE_REFUSED, approver)
         return changes.run(attempt, lambda: voting.get(request_id), voting.judge)

@@ -27,6 +27,7 @@ from core.services.granting import grants_of_request, observe
 from core.services.membership import Judging
 from core.services.observer import Observer
 from core.services.submit import window
+from core.services.ticket_check import TicketCheck
 from core.stores.base import Stores
 
 NOT_AS_SHOWN = "the request isn't what the form showed; open the form again"
@@ -84,7 +85,10 @@ class Voting:
         approver: Actor,
         given: Given,
         observer: Observer,
+        check: TicketCheck | None = None,
     ) -> None:
+        self._check = check or TicketCheck()
+        self._said_of_ticket: dict[str, JsonValue] = {}
         self._stores = stores
         self._observer = observer
         self._people = people
@@ -124,8 +128,9 @@ class Voting:
         if self._people.policy.approval_needs(request.rule).code:
             self._use_code(now)
             details["mfa_method"] = self._mfa.method if self._mfa is not None else None
+        self._said_of_ticket = {}
         voted = self._count(request, now, decision.duty)
-        return voted, self._entry(request, voted, details)
+        return voted, self._entry(request, voted, details | self._said_of_ticket)
 
     def update(self, request: Request, entry: EntryDraft) -> Request:
         """Store the vote, and with it the use of the code and the grants that it makes."""
@@ -166,8 +171,15 @@ class Voting:
         people.require_asker(request)
         self._require_rights(request)
         lapsed = people.find_lapsed(request, voter)
+        # Last, because it can take a second: nothing is asked about what is refused anyway.
+        requester = people.find_requester(request)
+        checked = self._check.require(people.policy, "approve", request.rule, request.ticket, requester)
         quorum = decision.required_approvals
-        return request.approve(voter, now, comment, duration=duration, quorum=quorum, lapsed=lapsed, on_call=on_call)
+        voted = request.approve(voter, now, comment, duration=duration, quorum=quorum, lapsed=lapsed, on_call=on_call)
+        if checked is None:
+            return voted
+        self._said_of_ticket = checked.to_details()
+        return voted.replace(ticket_problem=checked.problem)
 
     def _require_rights(self, request: Request) -> None:
         """Raises NotAllowed when the policy no longer gives one of the rights of the request to this requester."""

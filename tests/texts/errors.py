@@ -113,6 +113,9 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "not as shown": NotAllowed("approve", (NOT_AS_SHOWN,), "prod", ("form",)),
     "approval needs a form": ApprovalFormNeeded(records.pending(), ApprovalNeeds(confirm=True)),
     "not known: a user group": NotKnown("request", ("Slack couldn't say whether U0REQUESTER is in S0ENGINEERS",)),
+    "not known: a schedule": NotKnown(
+        "break glass", ("PagerDuty couldn't say who is on call in primary, among the users of rule on-call",)
+    ),
     "not known: a person": NotKnown("act", ("Slack couldn't confirm who you are; please try again in a minute",)),
     "access changed since the request": NotAllowed(
         "approve",

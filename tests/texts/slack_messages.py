@@ -5,6 +5,7 @@ Invariant: each function of the views that makes a message is called here, in ev
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.interactions.break_glass_queries import BreakGlassQueries
@@ -32,6 +33,7 @@ from bot.views.request import notices as request_notices
 from bot.views.request.card import request_card
 from bot.views.request.decision_forms import deny_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
+from bot.views.request.waiting import WaitingTerms
 from bot.views.seal_notices import seal_broken
 from bot.views.timeline import timeline
 from core.actor import CLOCK, OPERATOR, SLACK
@@ -40,6 +42,9 @@ from core.break_glass import EventStatus
 from core.directory import FixedDirectory
 from core.pagers.base import PageAcknowledgement
 from core.pagers.page_ledger import PageLedger
+from core.policy.escalation_config import TimedStep
+from core.policy.principals import parse_selector
+from core.policy.time_window import TimeWindow
 from core.preferences import DmKind
 from core.request import RequestStatus
 from core.review import Verdict
@@ -93,6 +98,7 @@ def _request_cards() -> Iterator[tuple[str, Message]]:
     yield "pending", request_card(records.pending(), NOW, deciders)
     yield "pending, a vote lapsed", request_card(records.half_approved_again(), NOW, deciders)
     yield "pending, with one of two votes", request_card(records.half_approved(), LATER, deciders)
+    yield from _waiting_cards(deciders)
     yield "approved by one", request_card(records.approved_by_one(), LATER)
     yield "approved by two", request_card(records.approved(), LATER)
     yield "denied", request_card(records.denied(), LATER)
@@ -106,6 +112,20 @@ def _request_cards() -> Iterator[tuple[str, Message]]:
             request_card(records.pending(), NOW, deciders), page.acknowledge(PageAcknowledgement("Sam Example", LATER))
         ),
     )
+
+
+def _waiting_cards(deciders: str) -> Iterator[tuple[str, Message]]:
+    to = (parse_selector("on-call:secondary"), parse_selector("group:leads"), parse_selector("U0LEA"))
+    step = TimedStep(2, LATER + timedelta(minutes=30), to)
+    hours = TimeWindow.model_validate({"days": ["mon", "tue"], "hours": "09:00-17:00", "timezone": "Europe/Berlin"})
+    terms = {
+        "pending, it escalates": WaitingTerms(next_step=step),
+        "pending, it escalated": WaitingTerms(f"<@{APPROVER}>", NOW, step),
+        "pending, outside of the approver hours": WaitingTerms(hours=hours),
+        "pending, and who is on call approves at any hour": WaitingTerms(hours=hours, anytime="`on-call:primary`"),
+    }
+    for title, each in terms.items():
+        yield title, request_card(records.pending(), NOW, deciders, waiting=each)
 
 
 def _event_cards() -> Iterator[tuple[str, Message]]:
@@ -124,6 +144,11 @@ def _request_notices() -> Iterator[tuple[str, Message]]:
     yield "a reminder", request_notices.still_waiting(records.pending(), "")
     deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
     yield "a reminder to those who may decide", request_notices.still_waiting(records.pending(2), deciders)
+    asked, waited = records.pending(2), timedelta(minutes=10)
+    yield "a step of the escalation", request_notices.escalated_in_thread(asked, f"<@{APPROVER}>", waited, PLACE)
+    yield "a step that names nobody", request_notices.escalated_in_thread(asked, "", waited)
+    yield "to who is on call", request_notices.please_decide(asked, PLACE)
+    yield "to whom it escalated", request_notices.please_decide(asked, PLACE, waited)
     ends = (records.approved_by_one(), records.denied(), records.cancelled(), records.replaced(), records.expired())
     for request in ends:
         instead = " for break-glass" if request.replaced_by else ""

@@ -70,7 +70,7 @@ def state_words(access: AccessSummary) -> str:
     until = moment(access.until)
     match access.phase:
         case AccessPhase.SCHEDULED:
-            return f"opens {moment(access.starts_at)}"
+            return f"opens {moment(access.starts_at)}, until {until}"
         case AccessPhase.OPENING:
             return f"opening, until {until}"
         case AccessPhase.OPEN:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.views.block_kit import Block, Message, actions, button, code, mention, moment, mrkdwn
+from bot.views.block_kit import Block, Message, actions, button, code, mention, mrkdwn
+from bot.views.request.window import needed_by, window
 from core.errors import CountersignError
 from core.request import Request, RequestStatus
 
@@ -21,7 +22,7 @@ _UNCHANGED: Final = "Nothing was requested"
 def may_ask_again(request: Request, now: datetime) -> bool:
     """True when its requester can ask for it again with one press: it has ended, and no machine asked for it."""
     has_ended = request.status is not RequestStatus.PENDING or request.is_overdue(now)
-    return has_ended and not request.is_granting(now) and request.service is None
+    return has_ended and not request.has_time_left(now) and request.service is None
 
 
 def again_button(request: Request) -> Block:
@@ -50,8 +51,8 @@ def submitted_several(done: Sequence[tuple[str, Request | CountersignError]], ex
 
 def _standing(request: Request) -> str:
     if request.status is RequestStatus.APPROVED:
-        return f"approved immediately by {mention(request.approver or '')}, until {moment(request.life_ends_at())}."
+        return f"approved immediately by {mention(request.approver or '')}, {window(request)}."
     if request.awaits_confirmation:
         return f"waits for {mention(request.requester)} to confirm it."
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
-    return f"needs {needs} by {moment(request.expires_at)} · {code(request.id)}"
+    return f"needs {needs} {needed_by(request)} · {code(request.id)}"

@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from bot.views.block_kit import Message, actions, code, length, mention, moment, mrkdwn, relative_time
+from bot.views.block_kit import Message, actions, code, length, mention, mrkdwn, relative_time
 from bot.views.replies import reply, with_people
 from bot.views.request.card import cancel_button_for
 from bot.views.request.votes import count_missing, lapsed_votes
+from bot.views.request.window import window
 from core.request import Request, RequestId, RequestStatus
 
 OWN_REQUEST: Final = (
@@ -56,8 +57,8 @@ def _standing(request: Request) -> str:
     if request.status is not RequestStatus.APPROVED:
         missing = count_missing(request)
         return "One more is needed." if missing == 1 else f"{missing} more are needed."
-    until = moment(request.life_ends_at())
     if request.rights:
-        opens = f"Access to {code(request.profile)} opens now, until {until}"
+        when = "now, " if request.starts_at is None else ""
+        opens = f"Access to {code(request.profile)} opens {when}{window(request)}"
         return f"{opens}. {mention(request.requester)} will be notified when it's open."
-    return f"{mention(request.requester)} has {code(request.profile)} until {until}."
+    return f"{mention(request.requester)} has {code(request.profile)} {window(request)}."

@@ -268,26 +268,36 @@ def test_others_read_only_that_it_is_their_own() -> None:
 # Mistakes, notes and differences ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "mistake"),
-    [
-        ('admins: ["on-call:night"]', 'admins: ["on-call:nigt"]', "there is no schedule 'nigt' in on_call"),
-        ('admins: ["on-call:night"]', 'admins: ["oncall: night"]', "'oncall: night' is not how a schedule is named"),
-        ('admins: ["on-call:night"]', 'admins: ["on-call:"]', "'on-call:' names no schedule"),
-        ("  primary: {pagerduty: {schedule: PABC123, key: env:PD}}\n", "", "there is no schedule 'primary' in on_call"),
-    ],
-)
-def test_schedule_that_is_not_defined_is_a_mistake(old: str, new: str, mistake: str) -> None:
+ADMINS: Final = 'admins: ["on-call:night"]'
+SCHEDULE_MISTAKES: Final = [
+    (RULES.replace(ADMINS, 'admins: ["on-call:nigt"]'), "there is no schedule 'nigt' in on_call"),
+    (RULES.replace(ADMINS, 'admins: ["oncall: night"]'), "'oncall: night' is not how a schedule is named"),
+    (RULES.replace(ADMINS, 'admins: ["on-call:"]'), "'on-call:' names no schedule"),
+    (
+        RULES.replace("  primary: {pagerduty: {schedule: PABC123, key: env:PD}}\n", ""),
+        "there is no schedule 'primary' in on_call",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "mistake"), SCHEDULE_MISTAKES, ids=[each[1] for each in SCHEDULE_MISTAKES])
+def test_schedule_that_is_not_defined_is_a_mistake(text: str, mistake: str) -> None:
     with pytest.raises(InvalidPolicy) as refused:
-        parse_policy(RULES.replace(old, new).encode())
+        parse_policy(text.encode())
     assert mistake in [each.problem for each in refused.value.problems]
 
 
 def test_name_that_is_nearly_right_has_the_right_one_as_its_fix() -> None:
     for written, fix in (("on-call:nigt", "Did you mean night?"), ("on_call/night", "Write on-call:night.")):
         with pytest.raises(InvalidPolicy) as refused:
-            parse_policy(RULES.replace('admins: ["on-call:night"]', f'admins: ["{written}"]').encode())
+            parse_policy(RULES.replace(ADMINS, f'admins: ["{written}"]').encode())
         assert [each.fix for each in refused.value.problems] == [fix]
+
+
+ALONE_EDIT: Final = (ALONE, 'approvers: ["on-call:primary"]')
+QUORUM_EDIT: Final = (ALONE, 'approvers: ["on-call:primary"]\n    required_approvals: 2')
+FEED_EDIT: Final = ('users: ["group:responders"]', 'users: ["on-call:night", S0OPS]')
+UNUSED_EDIT: Final = (f"{ADMINS}\n", "")
 
 
 def notes(*edits: tuple[str, str]) -> list[str]:
@@ -302,17 +312,17 @@ def notes(*edits: tuple[str, str]) -> list[str]:
 
 def test_rule_that_depends_on_a_schedule_is_noted() -> None:
     assert notes() == []
-    assert notes(('admins: ["on-call:night"]\n', "")) == ["on_call.night: no rule names this schedule"]
-    assert notes((ALONE, 'approvers: ["on-call:primary"]')) == [
+    assert notes(UNUSED_EDIT) == ["on_call.night: no rule names this schedule"]
+    assert notes(ALONE_EDIT) == [
         "approval.0.approvers: nobody else decides when the person on call asks (on-call:primary)"
     ]
-    assert notes((ALONE, 'approvers: ["on-call:primary"]\n    required_approvals: 2')) == [
+    assert notes(QUORUM_EDIT) == [
         (
             "approval.0.required_approvals: 2 approvals are needed, and in most schedules one person is on call: "
             "on-call:primary"
         )
     ]
-    assert notes(('users: ["group:responders"]', 'users: ["on-call:night", S0OPS]')) == [
+    assert notes(FEED_EDIT) == [
         "break_glass.0.users: while the calendar can't be asked, nobody can break the glass under this rule",
         "break_glass.0.users: on-call:night is a calendar feed, which may be hours behind",
     ]
