@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.actor import UserId
@@ -181,6 +181,7 @@ def _shifts(draw: st.DrawFn) -> MappedShift:
 _answers = st.builds(lambda shifts, at: an_answer(*shifts, answered_at=at), st.lists(_shifts(), max_size=4), _times)
 
 
+@settings(max_examples=50)
 @given(_answers, _times)
 def test_right_rests_on_a_shift_that_covers_now(answer: ScheduleAnswer, now: datetime) -> None:
     is_on_call, _ = said(answer, SAM, now)
@@ -189,6 +190,7 @@ def test_right_rests_on_a_shift_that_covers_now(answer: ScheduleAnswer, now: dat
     assert not is_on_call or (covering and timedelta() <= now - answer.answered_at < FRESH_FOR)
 
 
+@settings(max_examples=50)
 @given(_answers, _times)
 def test_approving_rests_on_a_shift_that_is_not_long_over(answer: ScheduleAnswer, now: datetime) -> None:
     _, may_approve = said(answer, SAM, now)
@@ -198,6 +200,7 @@ def test_approving_rests_on_a_shift_that_is_not_long_over(answer: ScheduleAnswer
     assert not may_approve or (recent and timedelta() <= now - answer.answered_at < APPROVING_FOR)
 
 
+@settings(max_examples=50)
 @given(_answers, _times)
 def test_approvers_know_at_least_as_much(answer: ScheduleAnswer, now: datetime) -> None:
     is_on_call, may_approve = said(answer, SAM, now)
@@ -205,6 +208,7 @@ def test_approvers_know_at_least_as_much(answer: ScheduleAnswer, now: datetime) 
     assert may_approve is True or may_approve == is_on_call or is_on_call is None
 
 
+@settings(max_examples=50)
 @given(_answers, _times)
 def test_whoever_is_notified_may_approve_unless_it_isnt_known(answer: ScheduleAnswer, now: datetime) -> None:
     for each in find_on_call(answer, now) or ():
