@@ -33,8 +33,8 @@ _REQUESTING: Final = (
     f"`{ACCESS} prod 2h deploy the fix for INC-12` requests access directly: profile, duration, justification.",
 )
 _LATER: Final = (
-    f"`{ACCESS} prod 2h tomorrow 22:00 deploy the fix` requests access that starts then. Or write `at 22:00`, "
-    "`monday 22:00`, `2026-11-24 22:00`: by your own clock.",
+    f"`{ACCESS} prod 2h tomorrow 22:00 deploy the fix` requests access that starts then, by your clock.",
+    "You can also write `at 22:00`, `monday 22:00` or `2026-11-24 22:00`.",
 )
 _OWN: Final = (
     f"`{ACCESS} mine` lists your requests.",
