@@ -65,9 +65,9 @@ def test_policys_feed_is_read_in_a_process_of_its_own(feed: FakeFeed, monkeypatc
     assert (shift.person.name, shift.starts_at, source.schedule) == ("Sam Example", T0, "env:NIGHT_FEED")
 
 
-@pytest.mark.parametrize("etags", [True, False])
-def test_feed_that_did_not_change_is_read_once(feed: FakeFeed, clock: FrozenClock, *, etags: bool) -> None:
-    feed.etags = etags
+@pytest.mark.parametrize(("says", "unchanged"), [("etag", 2), ("last-modified", 2), ("nothing", 0)])
+def test_feed_that_did_not_change_is_read_once(feed: FakeFeed, clock: FrozenClock, says: str, unchanged: int) -> None:
+    feed.says = says
     reading = CountedReading()
     source = _source(feed, clock, reading)
     feed.add(SAM, T0, T0 + HOUR)
@@ -75,7 +75,7 @@ def test_feed_that_did_not_change_is_read_once(feed: FakeFeed, clock: FrozenCloc
     for minute in range(3):
         assert len(source.find_shifts(T0 + minute * timedelta(minutes=1), T0 + DAY)) == 1
 
-    assert (len(feed.calls), reading.count) == (3, 1)
+    assert (len(feed.calls), feed.unchanged, reading.count) == (3, unchanged, 1)
 
 
 def test_new_stamp_is_no_change_and_a_new_event_is_one(feed: FakeFeed, clock: FrozenClock) -> None:
