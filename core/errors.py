@@ -98,10 +98,7 @@ class NotAllowed(Refused):
 
 
 class NotKnown(NotAllowed):
-    """Slack couldn't say who somebody is, or nobody could say whether they are in one of `groups`. Try again.
-
-    `groups` are user groups, and schedules as rules name them. Nothing was changed.
-    """
+    """Nobody could say who somebody is, or whether they are in one of `groups`: user groups, schedules. Try again."""
 
     def __init__(
         self, action: str, reasons: tuple[str, ...], rule: str | None = None, groups: tuple[str, ...] = ()

@@ -64,6 +64,7 @@ from core.services.ending import DECISION_ONLY, ENDED, NEVER_OPENED, NO_ACCESS, 
 from core.services.grants import NOT_YOURS
 from core.services.vote import ACCESS_CHANGED, NOT_AS_SHOWN, PERSON_CHANGED, ApprovalFormNeeded
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, STAGING
+from tests.core.policy.test_escalation import ANN, HOURS, NIGHT, TWO_STEPS, judge, policy
 from tests.core.stores.device_bench import a_device
 from tests.texts import records
 from tests.texts.records import AFTER, EVENT, LATER, NOW, POLICY, REQUEST
@@ -272,6 +273,10 @@ def _policy_says_no() -> dict[str, CountersignError]:
         "approve, the rule is gone": lambda: approve(approver, rule="old"),
         "approve, the profile is gone": lambda: approve(approver, profile="old"),
         "approve, the rule covers it no more": lambda: approve(approver, profile=STAGING),
+        "approve, outside of the hours": lambda: judge(policy(HOURS), ANN, timedelta(), since=NIGHT).require(),
+        "approve, outside of the hours, after a step": lambda: judge(
+            policy(f"{HOURS}, {TWO_STEPS}"), ANN, HOUR, since=NIGHT
+        ).require(),
         "break glass, no rule": lambda: break_glass(requester, "vault"),
         "break glass, reason, duration and time": lambda: break_glass(invoker, "prod"),
         "break glass, no code": lambda: break_glass(invoker, "vault"),

@@ -13,6 +13,8 @@ from core.policy import parse_policy
 from core.policy.loader import load_with_notes
 from tests.core.policy.access_policy import access_file
 from tests.core.policy.test_access_mistakes import MISTAKES
+from tests.core.policy.test_escalation import MISTAKES as ESCALATION_MISTAKES
+from tests.core.policy.test_escalation import file_with
 from tests.core.policy.test_on_call_rules import (
     ALONE_EDIT,
     FEED_EDIT,
@@ -35,6 +37,7 @@ _FILES: Final[dict[str, list[Any]]] = {
     "Policy: parts that contradict each other": [file for file, *_ in CONTRADICTIONS],
     "Policy: paging": [*(pager_file(pager) for pager, *_ in PAGER_MISTAKES), pager_file(approval=", page: true")],
     "Policy: targets, access, people and admins": [access_file(change) for change, *_ in MISTAKES],
+    "Policy: escalation and approver hours": [file_with(each) for each in ESCALATION_MISTAKES],
     "Policy: schedules": [file for file, _ in SCHEDULE_MISTAKES],
 }
 

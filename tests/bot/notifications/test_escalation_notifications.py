@@ -75,7 +75,7 @@ def test_each_step_is_announced_to_its_people_once(night: Office) -> None:
     assert len(night.directs(BOB.id)) == 1
     assert f"Escalated to <@{BOB.id}>" in says(night.card())
     pass_time(night, 2 * TEN)
-    assert night.replies()[1].startswith(f"<@{CLEO.id}>, <!subteam^S0ENGINEERS>: this request has waited 30m")
+    assert night.replies()[1].startswith(f"<!subteam^S0ENGINEERS>, <@{CLEO.id}>: this request has waited 30m")
     assert (len(night.directs(CLEO.id)), len(night.directs(ANN.id)), night.directs(EVE.id)) == (1, 1, [])
     pass_time(night)
     assert len(night.replies()) == 2
