@@ -95,6 +95,9 @@ def _forms() -> dict[str, Any]:
         "request access, two profiles chosen": request_form(
             _OFFERS, BegunRequest((PROD, STAGING), HOUR, "Deploy the fix", "U0PERSON1", is_redrawn=True)
         ),
+        "request access, with a ticket": request_form(
+            [replace(_OFFERS[0], ticket="INC-123")], BegunRequest((PROD,), HOUR, "Deploy the fix", ticket="INC-12")
+        ),
         "request access, of more than a hundred": request_form(_MANY),
         "break the glass, another profile typed": break_glass_form(
             _EMERGENCIES, Origin(CHANNEL), begun=BegunBreakGlass("vault", None, 9 * HOUR, "It is down", ("incidnt",))

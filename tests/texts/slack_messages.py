@@ -88,6 +88,9 @@ def _on(surface: str, messages: Iterator[tuple[str, Message]] | list[tuple[str, 
 def _request_cards() -> Iterator[tuple[str, Message]]:
     deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
     yield "pending", request_card(records.pending(), NOW, deciders)
+    ticket_url = "https://example.atlassian.net/browse/INC-12"
+    yield "pending, with a ticket", request_card(records.ticketed(), NOW, deciders, ticket_url=ticket_url)
+    yield "pending, with a ticket that wasn't checked", request_card(records.ticket_unchecked(), NOW, deciders)
     yield "pending, a vote lapsed", request_card(records.half_approved_again(), NOW, deciders)
     yield "pending, with one of two votes", request_card(records.half_approved(), LATER, deciders)
     yield "approved by one", request_card(records.approved_by_one(), LATER)
