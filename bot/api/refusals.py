@@ -99,6 +99,10 @@ def _not_known(error: errors.NotKnown, _now: datetime) -> Problem:
     )
 
 
+def _ticket_not_known(error: errors.TicketNotKnown, now: datetime) -> Problem:
+    return _not_known(error, now).model_copy(update={"title": "The ticket couldn't be checked"})
+
+
 def _refused(error: CountersignError, _now: datetime) -> Problem:
     detail = f"{_sentence(error)} {_NOTHING}"
     return Problem.of(ProblemCode.NOT_ALLOWED, "It was refused", detail, reasons=(str(error),))
@@ -248,6 +252,7 @@ PROBLEMS: Final[dict[type, _Build]] = {
     ApprovalFormNeeded: _needs_slack,
     errors.NotAllowed: _not_allowed,
     errors.NotKnown: _not_known,
+    errors.TicketNotKnown: _ticket_not_known,
     errors.Refused: _refused,
     errors.LimitReached: _limit,
     errors.InvalidStateTransition: _decided,

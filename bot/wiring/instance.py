@@ -150,7 +150,7 @@ def wire(
     paging = build_paging(
         ports, workspace_url=installation.url, find_name=opened[0].name_of, metrics=PageMetrics(metrics.registry)
     )
-    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging)
+    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging, roster)
     background = build_background(services, sinks)
     page_watch = paging.build_watch(background.nudge)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)

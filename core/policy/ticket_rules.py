@@ -17,6 +17,8 @@ from core.tickets.base import TicketAnswer, TicketFound, TicketUnchecked, Ticket
 
 TICKET: Final = "ticket"
 """The name of the condition, and of the form's field."""
+JIRA: Final = "jira"
+"""Where the policy's table of people says who they are in Jira."""
 _MAX_SHOWN: Final = 80
 _MAX_NAMED: Final = 5
 
@@ -69,6 +71,12 @@ class TicketRules:
             return (_condition(is_met=True, text=f"the check of {ticket} was good"),)
         what = "open" if config.whose is WhoseTicket.ANYONE else "open, and the requester's"
         return (_condition(is_met=False, text=f"{ticket} isn't known to be {what}"),)
+
+
+def is_checked_in_jira(document: PolicyDocument) -> bool:
+    """True when a rule checks tickets in Jira, so that people have names there."""
+    checks = (rule.ticket.check for rule in document.approval if rule.ticket is not None)
+    return any(check is not None and check.jira is not None for check in checks)
 
 
 def find_ticket(config: TicketConfig, given: str | None, justification: str) -> str:

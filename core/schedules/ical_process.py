@@ -25,8 +25,8 @@ MEMORY_BYTES: Final = 1024 * 1024 * 1024
 _ROOT: Final = Path(__file__).parents[2]
 _KEPT: Final = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 """What Python itself may need to start."""
-_LIBRARIES: Final = ("icalendar", "recurring_ical_events")
-_START: Final = (
+_LIBRARIES: Final = ("icalendar", "recurring_ical_events", "x_wr_timezone")
+START: Final = (
     "import sys; sys.path[:] = sys.argv[1:]; from core.schedules.ical_process import read_from_stdin; read_from_stdin()"
 )
 
@@ -75,7 +75,7 @@ def read_apart(task: CalendarTask, feed: bytes, wait_seconds: float = WAIT_SECON
     """What the calendar says. Raises ScheduleRefused and ScheduleUnavailable."""
     check_libraries()
     # The same interpreter and the same path, and of the environment only what the interpreter needs.
-    command = [sys.executable, "-I", "-S", "-c", _START, *filter(None, sys.path), str(_ROOT)]
+    command = [sys.executable, "-I", "-S", "-c", START, *filter(None, sys.path), str(_ROOT)]
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     given = task.model_dump_json().encode() + b"\n" + feed
     try:

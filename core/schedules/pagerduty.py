@@ -94,12 +94,21 @@ class PagerDutySource:
 
     kind: Final = "pagerduty"
 
-    def __init__(self, schedule: str, level: int, url: str, login: PagerDutyLogin, web: ScheduleWeb) -> None:
+    def __init__(
+        self,
+        schedule: str,
+        level: int,
+        url: str,
+        login: PagerDutyLogin,
+        web: ScheduleWeb,
+        max_offset: int = MAX_OFFSET,
+    ) -> None:
         self.schedule: Final = schedule
         self._level = level
-        self._url = url
+        self.url: Final = url
         self._login = login
         self._web = web
+        self._max_offset = max_offset
 
     def find_shifts(self, since: datetime, until: datetime) -> tuple[Shift, ...]:
         """Every shift that overlaps [since, until), the earliest first."""
@@ -135,9 +144,9 @@ class PagerDutySource:
             if not page.more:
                 return
             offset += PAGE
-            if offset + PAGE > MAX_OFFSET:
+            if offset + PAGE > self._max_offset:
                 fix = "Use a schedule of its own for this, that fewer escalation policies use."
-                raise ScheduleRefused(f"PagerDuty has more than {MAX_OFFSET} entries for {self.schedule}", fix)
+                raise ScheduleRefused(f"PagerDuty has more than {self._max_offset} entries for {self.schedule}", fix)
 
     def _page(self, query: dict[str, str]) -> _OnCallPage:
         answer = self._ask(f"/oncalls?{urlencode(query)}")
@@ -162,7 +171,7 @@ class PagerDutySource:
         raise self._refusal(answer.status)
 
     def _send(self, path: str) -> WebAnswer:
-        url = read_address(self._url, NAME).rstrip("/")
+        url = read_address(self.url, NAME).rstrip("/")
         return self._web.call(f"{url}{path}", {"authorization": self._login.header(), "accept": _ACCEPT})
 
     def _refusal(self, status: int) -> ScheduleRefused:

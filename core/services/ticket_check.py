@@ -25,14 +25,12 @@ from core.errors import InvalidInput, NotAllowed, TicketNotKnown
 from core.policy import Policy, RequestDecision
 from core.policy.decision import decide
 from core.policy.ticket_config import TicketCheckConfig
-from core.policy.ticket_rules import TICKET, find_ticket
+from core.policy.ticket_rules import JIRA, TICKET, find_ticket
 from core.targets.words import one_line
 from core.tickets.base import CHECK_SECONDS, TicketAnswer, TicketChecker, TicketFound, TicketUnchecked
 
 MAX_AT_ONCE: Final = 16
 """How many checks may be under way: those of a ticket system that hangs take no more threads than these."""
-JIRA: Final = "jira"
-"""Where the policy's table of people says who they are in Jira."""
 _MAX_PROBLEM: Final = 200
 _NO_CHECKS: Final = "this instance of Countersign can't reach ticket systems"
 _LATE: Final = "it gave no answer in time"

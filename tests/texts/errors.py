@@ -63,6 +63,7 @@ from core.services.ending import DECISION_ONLY, ENDED, NEVER_OPENED, NO_ACCESS, 
 from core.services.grants import NOT_YOURS
 from core.services.vote import ACCESS_CHANGED, NOT_AS_SHOWN, PERSON_CHANGED, ApprovalFormNeeded
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, STAGING
+from tests.core.policy.test_escalation import ANN, HOURS, NIGHT, TWO_STEPS, judge, policy
 from tests.core.stores.device_bench import a_device
 from tests.texts import records
 from tests.texts.records import AFTER, EVENT, LATER, NOW, POLICY, REQUEST
@@ -113,6 +114,9 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "not as shown": NotAllowed("approve", (NOT_AS_SHOWN,), "prod", ("form",)),
     "approval needs a form": ApprovalFormNeeded(records.pending(), ApprovalNeeds(confirm=True)),
     "not known: a user group": NotKnown("request", ("Slack couldn't say whether U0REQUESTER is in S0ENGINEERS",)),
+    "not known: a schedule": NotKnown(
+        "break glass", ("PagerDuty couldn't say who is on call in primary, among the users of rule on-call",)
+    ),
     "not known: a person": NotKnown("act", ("Slack couldn't confirm who you are; please try again in a minute",)),
     "access changed since the request": NotAllowed(
         "approve",
@@ -266,6 +270,10 @@ def _policy_says_no() -> dict[str, CountersignError]:
         "approve, the rule is gone": lambda: approve(approver, rule="old"),
         "approve, the profile is gone": lambda: approve(approver, profile="old"),
         "approve, the rule covers it no more": lambda: approve(approver, profile=STAGING),
+        "approve, outside of the hours": lambda: judge(policy(HOURS), ANN, timedelta(), since=NIGHT).require(),
+        "approve, outside of the hours, after a step": lambda: judge(
+            policy(f"{HOURS}, {TWO_STEPS}"), ANN, HOUR, since=NIGHT
+        ).require(),
         "break glass, no rule": lambda: break_glass(requester, "vault"),
         "break glass, reason, duration and time": lambda: break_glass(invoker, "prod"),
         "break glass, no code": lambda: break_glass(invoker, "vault"),

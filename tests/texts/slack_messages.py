@@ -5,6 +5,7 @@ Invariant: each function of the views that makes a message is called here, in ev
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.interactions.break_glass_queries import BreakGlassQueries
@@ -31,12 +32,16 @@ from bot.views.request import notices as request_notices
 from bot.views.request.card import request_card
 from bot.views.request.decision_forms import deny_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
+from bot.views.request.waiting import WaitingTerms
 from bot.views.seal_notices import seal_broken
 from bot.views.timeline import timeline
 from core.actor import CLOCK, OPERATOR, SLACK
 from core.audit.trail import AuditAction
 from core.break_glass import EventStatus
 from core.directory import FixedDirectory
+from core.policy.escalation_config import TimedStep
+from core.policy.principals import parse_selector
+from core.policy.time_window import TimeWindow
 from core.preferences import DmKind
 from core.request import RequestStatus
 from core.review import Verdict
@@ -92,12 +97,27 @@ def _request_cards() -> Iterator[tuple[str, Message]]:
     yield "approved, starts later", request_card(records.scheduled().approve(APPROVER, LATER), LATER)
     yield "pending, a vote lapsed", request_card(records.half_approved_again(), NOW, deciders)
     yield "pending, with one of two votes", request_card(records.half_approved(), LATER, deciders)
+    yield from _waiting_cards(deciders)
     yield "approved by one", request_card(records.approved_by_one(), LATER)
     yield "approved by two", request_card(records.approved(), LATER)
     yield "denied", request_card(records.denied(), LATER)
     yield "cancelled", request_card(records.cancelled(), LATER)
     yield "cancelled for break-glass", request_card(records.replaced(), LATER)
     yield "expired", request_card(records.expired(), AFTER)
+
+
+def _waiting_cards(deciders: str) -> Iterator[tuple[str, Message]]:
+    to = (parse_selector("on-call:secondary"), parse_selector("group:leads"), parse_selector("U0LEA"))
+    step = TimedStep(2, LATER + timedelta(minutes=30), to)
+    hours = TimeWindow.model_validate({"days": ["mon", "tue"], "hours": "09:00-17:00", "timezone": "Europe/Berlin"})
+    terms = {
+        "pending, it escalates": WaitingTerms(next_step=step),
+        "pending, it escalated": WaitingTerms(f"<@{APPROVER}>", NOW, step),
+        "pending, outside of the approver hours": WaitingTerms(hours=hours),
+        "pending, and who is on call approves at any hour": WaitingTerms(hours=hours, anytime="`on-call:primary`"),
+    }
+    for title, each in terms.items():
+        yield title, request_card(records.pending(), NOW, deciders, waiting=each)
 
 
 def _event_cards() -> Iterator[tuple[str, Message]]:
@@ -121,6 +141,11 @@ def _request_notices() -> Iterator[tuple[str, Message]]:
     approved_later = later.approve(APPROVER, LATER)
     yield "approved, starts later", request_notices.ended(approved_later)
     yield "approved, starts later, to the requester", request_notices.outcome(approved_later, PLACE)
+    asked, waited = records.pending(2), timedelta(minutes=10)
+    yield "a step of the escalation", request_notices.escalated_in_thread(asked, f"<@{APPROVER}>", waited, PLACE)
+    yield "a step that names nobody", request_notices.escalated_in_thread(asked, "", waited)
+    yield "to who is on call", request_notices.please_decide(asked, PLACE)
+    yield "to whom it escalated", request_notices.please_decide(asked, PLACE, waited)
     ends = (records.approved_by_one(), records.denied(), records.cancelled(), records.replaced(), records.expired())
     for request in ends:
         instead = " for break-glass" if request.replaced_by else ""

@@ -40,8 +40,13 @@ approval:
 """
 
 
+def file_with(more: str) -> bytes:
+    """The file, with more keys in its rule."""
+    return TEXT.replace("MORE", more).encode()
+
+
 def policy(more: str, **changes: str) -> Policy:
-    text = TEXT.replace("MORE", more)
+    text = file_with(more).decode()
     for old, new in changes.items():
         text = text.replace({"approvers": "approvers: [U0ANN]"}.get(old, old), new)
     return parse_policy(text.encode())

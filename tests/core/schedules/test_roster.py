@@ -297,7 +297,7 @@ def test_source_that_refused_is_opened_anew() -> None:
 # Clocks ---------------------------------------------------------------------------------------------------------------
 
 
-def test_clock_that_is_set_back_makes_the_answer_unknown_and_asks_anew() -> None:
+def test_answer_is_unknown_after_the_clock_was_set_back() -> None:
     with watching(a_shift(SAM)) as watch:
         watch.refresh()
         watch.clock.advance(-HOUR)
