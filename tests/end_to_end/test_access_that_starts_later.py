@@ -95,6 +95,7 @@ def test_typed_start_is_approved_and_opens_on_time(harness: Harness, clock: Froz
     clock.advance(timedelta(seconds=1))
     harness.deliver()
     harness.slack.wait_until(lambda: any("is open" in text_of(each) for each in harness.slack.dm(MIRA)))
+    assert "Your access to `prod` ends now" in said(harness.access(MIRA, "end prod"))
 
 
 def test_access_is_cancelled_before_it_opens(harness: Harness, clock: FrozenClock, box: StallingTarget) -> None:

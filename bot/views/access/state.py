@@ -203,7 +203,8 @@ def _closed(access: AccessSummary) -> str:
 
 
 def _by(access: AccessSummary) -> str:
-    return f" · ended early{by_whom(access)}" if access.ended_early is not None else ""
+    how = "" if access.is_cancelled else " ended early"
+    return f" ·{how}{by_whom(access)}" if access.ended_early is not None and (how or by_whom(access)) else ""
 
 
 def by_whom(access: AccessSummary) -> str:

@@ -261,6 +261,8 @@ def test_what_an_older_version_opened_early_is_named(approved: Request, stores: 
     assert any("window" in each for each in compare_with_source(grant, early))
     moved = approved.replace(starts_at=LATER - HOUR, expires_at=LATER - HOUR, access_ends_at=LATER)
     assert "its starts at is not what was asked for" in list(find_contradictions(moved, entries))
+    without = approved.replace(starts_at=None, access_ends_at=A_MOMENT + HOUR)
+    assert "its starts at is not what was asked for" in list(find_contradictions(without, entries))
 
 
 def test_entry_of_the_approval_says_the_window(approved: Request, stores: Stores) -> None:
