@@ -28,8 +28,17 @@ _MARGIN: Final = timedelta(days=2)
 _NOT_ON_CALL: Final = frozenset({"DECLINED", "DELEGATED"})
 _NO_PERSON: Final = frozenset({"GROUP", "RESOURCE", "ROOM"})
 _TIMES: Final = ("DTSTART", "DTEND", "RDATE", "EXDATE", "RECURRENCE-ID")
-_UNREADABLE: Final = (ValueError, KeyError, IndexError, AttributeError, TypeError, ArithmeticError)
-"""What the libraries raise for a calendar that is wrong somewhere."""
+_UNREADABLE: Final = (
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ArithmeticError,
+    OSError,
+    RuntimeError,
+    AssertionError,
+)
+"""What the libraries raise for a calendar that is wrong somewhere; OSError for a zone with the name of a folder."""
 _FIX_ZONE: Final = "Write `timezone: Europe/Berlin`, or which one it is, at this schedule in the policy."
 _FIX_FEED: Final = "Open the address in a private window: it has to give a calendar (a .ics file) without a login."
 
@@ -153,7 +162,7 @@ def _own_zone(calendar: Any) -> tzinfo | None:  # noqa: ANN401 - as above
         return None
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
+    except (LookupError, ValueError, OSError):
         raise ScheduleRefused("The calendar is in a time zone that isn't known (X-WR-TIMEZONE)", _FIX_ZONE) from None
 
 

@@ -43,6 +43,7 @@ NO_CALENDARS: Final[tuple[tuple[bytes, str], ...]] = (
     (calendar([event("1", times(T0, T0)[0], SAM, "DURATION:long")]), "can't be read"),
     (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RECURRENCE-ID:someday")]), "can't be read"),
     (calendar([], "CALSCALE:CHINESE"), "can't be read"),
+    (calendar([event("1", "DTSTART;TZID=Europe:20260115T080000", SAM)]), "can't be read"),
 )
 
 

@@ -145,6 +145,22 @@ def test_rule_that_never_fits_ends_with_its_process() -> None:
         read_apart(CalendarTask(since=T0, until=T0 + DAY, cpu_seconds=1), NEVER)
 
 
+@pytest.mark.parametrize(
+    ("act", "problem"),
+    [
+        ("sys.exit(OUT_OF_MEMORY)", "more time or memory"),
+        ("1 / 0", "failed with exit code 1"),
+        ("limit_process(5); bytearray(2 * MEMORY_BYTES)", "failed with exit code 1"),
+    ],
+)
+def test_process_that_failed_says_why(monkeypatch: pytest.MonkeyPatch, act: str, problem: str) -> None:
+    loaded = "import sys; sys.path[:] = sys.argv[1:]; from core.schedules.ical_process import *"
+    monkeypatch.setattr(ical_process, "START", f"{loaded}; {act}")
+
+    with pytest.raises(ScheduleRefused, match=problem):
+        read_apart(CalendarTask(since=T0, until=T0 + DAY), b"")
+
+
 def test_process_that_does_not_end_in_time_is_killed() -> None:
     with pytest.raises(ScheduleUnavailable, match="takes too long"):
         read_apart(CalendarTask(since=T0, until=T0 + DAY), NEVER, wait_seconds=0.1)
