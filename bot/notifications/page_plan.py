@@ -81,10 +81,11 @@ class PagePlanner:
         if not is_waiting or request.awaits_confirmation or not policy.notifications.pages_request(request.rule):
             return None
         who, length = self._who(request.requester), format_duration(request.duration)
+        later = f" from {_at(request.starts_at)}" if request.starts_at is not None else ""
         details = {"rule": request.rule, "decide by": _at(request.expires_at)}
         return PagerAlert(
             key=request.id,
-            summary=f"{who} requests {request.profile} for {length}: approval needed",
+            summary=f"{who} requests {request.profile} for {length}{later}: approval needed",
             severity=Severity.ERROR,
             at=request.waits_since,
             kind="request",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from core.pagers.base import PagerAlert
+    from core.request import Request
 
 _POLICY: Final = parse_policy(
     pager_file("pagerduty: {routing_key: env:K}, justification: true")
@@ -29,12 +30,18 @@ def pager() -> Iterator[Text]:
     planner = PagePlanner(lambda _: "Rita Example")
     for title, record, event, at in (
         ("a request", records.pending(), AuditAction.REQUEST_SUBMITTED, NOW),
+        ("a request that starts later", _later(), AuditAction.REQUEST_SUBMITTED, NOW),
         ("a declaration", records.active(), AuditAction.BREAK_GLASS_INVOKED, NOW),
         ("an overdue review", records.closed(), AuditAction.REVIEW_REMINDED, LATER),
     ):
         alert = planner.plan(record, event, _POLICY, at)
         assert alert is not None
         yield Text("Pages", title, _write(alert))
+
+
+def _later() -> Request:
+    request = records.pending()
+    return request.replace(starts_at=request.expires_at)
 
 
 def _write(alert: PagerAlert) -> str:
