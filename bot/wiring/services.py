@@ -86,7 +86,7 @@ def build_services(
     )  # fmt: skip
 
 
-def build_sinks(ports: Ports, paging: Paging | None = None) -> tuple[Sink, ...]:
+def build_sinks(ports: Ports, paging: Paging | None = None, roster: Roster | None = None) -> tuple[Sink, ...]:
     """Slack, the pager, and every other sink that changes are delivered to.
 
     A new sink gets what is not delivered yet, and nothing older. Every instance and every `countersign sweep` must have
@@ -94,7 +94,8 @@ def build_sinks(ports: Ports, paging: Paging | None = None) -> tuple[Sink, ...]:
     """
     client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
     pager = (paging or build_paging(ports)).sink
-    return (SlackSink(client, ports.stores, ports.policy, ports.clock), pager, *ports.more_sinks)
+    slack = SlackSink(client, ports.stores, ports.policy, ports.clock, roster=roster)
+    return (slack, pager, *ports.more_sinks)
 
 
 def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:

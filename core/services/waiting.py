@@ -79,10 +79,8 @@ class WaitingRequests:
         return retry_on_conflict(decide, self._observer, self._pacing)
 
     def _remind(self, request: Request, now: datetime) -> tuple[Request, EntryDraft] | None:
-        at, wait = (
-            self._reminder_at(request),
-            self._policy.current().waiting.remind_after(request.rule, request.profile),
-        )
+        at = self._reminder_at(request)
+        wait = self._policy.current().waiting.remind_after(request.rule, request.profile)
         if at is None or wait is None or now < at or not _waits(request, now) or self._come(request, now):
             return None
         details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}
@@ -97,6 +95,7 @@ class WaitingRequests:
         to: list[JsonValue] = [str(each) for each in dict.fromkeys(each for step in come for each in step.to)]
         details: dict[str, JsonValue] = {
             "rule": request.rule,
+            "from_step": come[0].number,
             "steps": escalated.escalated_steps,
             "escalate_after": to_nanoseconds(come[-1].at - request.waits_since),
             "to": to,
@@ -120,6 +119,8 @@ class WaitingRequests:
         if request.status is not RequestStatus.PENDING or request.reminded_at is not None:
             return None
         at = self._policy.current().waiting.reminder_at(request.rule, request.profile, request.waits_since)
+        # Of a start that is near, people are reminded while there is time.
+        at = min(at, request.halfway or at) if at is not None else None
         return at if at is not None and at < request.expires_at else None
 
 

@@ -107,6 +107,11 @@ def ticket_unchecked() -> Request:
     return ticketed().replace(ticket_problem="Jira (example.atlassian.net) gave no answer (TimeoutError)")
 
 
+def scheduled() -> Request:
+    """A request of access that starts later."""
+    return pending().schedule(NOW + 24 * HOUR)
+
+
 def half_approved() -> Request:
     """A request with one of two approvals, and a comment."""
     return pending(2).approve(APPROVER, LATER, "Fine for tonight")

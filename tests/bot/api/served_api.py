@@ -73,7 +73,12 @@ profiles:
   closed: {channel: C0ACCESS1}
   ticketed: {channel: C0ACCESS1}
 approval:
-  - {name: prod, profiles: [prod, team/data], requesters: [U0ANN, U0JON], approvers: [U0JON, S0SRE], max_duration: 4h}
+  - name: prod
+    profiles: [prod, team/data]
+    requesters: [U0ANN, U0JON]
+    approvers: [U0JON, S0SRE]
+    max_duration: 4h
+    starts_within: 2d
   - {name: closed, profiles: [closed], requesters: [U0NOBODY], approvers: [U0JON], max_duration: 1h}
   - name: ticketed
     profiles: [ticketed]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.harness.clock import FrozenClock
 
 METHOD, ADDRESS, SAM = "users.lookupByEmail", "sam@example.com", UserId("U0SAM")
+MEMBER = Person(id=SAM, name="sam", email=ADDRESS)
 
 
 @pytest.fixture
@@ -47,26 +48,26 @@ def lookup(slack: LocalSlack, clock: FrozenClock, counted: list[str]) -> EmailLo
 @pytest.mark.parametrize(
     ("person", "address", "is_found"),
     [
-        ({}, ADDRESS, True),
-        ({}, "Sam@EXAMPLE.com", True),
-        ({}, "sam@example.co", False),
+        (MEMBER, ADDRESS, True),
+        (MEMBER, "Sam@EXAMPLE.com", True),
+        (MEMBER, "sam@example.co", False),
         # Folding it would make it the address of another person.
-        ({}, "\u017fam@example.com", False),
-        ({"deleted": True}, ADDRESS, False),
-        ({"is_email_confirmed": False}, ADDRESS, False),
-        ({"is_restricted": True}, ADDRESS, False),
-        ({"is_bot": True}, ADDRESS, False),
-        ({"is_stranger": True, "team_id": "T0ELSEWHERE"}, ADDRESS, False),
+        (MEMBER, "\u017fam@example.com", False),
+        (MEMBER.model_copy(update={"deleted": True}), ADDRESS, False),
+        (MEMBER.model_copy(update={"is_email_confirmed": False}), ADDRESS, False),
+        (MEMBER.model_copy(update={"is_restricted": True}), ADDRESS, False),
+        (MEMBER.model_copy(update={"is_bot": True}), ADDRESS, False),
+        (MEMBER.model_copy(update={"is_stranger": True, "team_id": "T0ELSEWHERE"}), ADDRESS, False),
     ],
 )
 def test_only_an_active_member_with_this_address_is_found(
     slack: LocalSlack,
     lookup: EmailLookup,
-    person: dict[str, bool],
+    person: Person,
     address: str,
     is_found: bool,  # noqa: FBT001 - a column
 ) -> None:
-    slack.workspace.add(Person(id=SAM, name="sam", email=ADDRESS, **person))  # type: ignore[arg-type] - a table's flags
+    slack.workspace.add(person)
 
     assert lookup.find(address) == (SAM if is_found else None)
 
@@ -77,7 +78,7 @@ def test_only_an_active_member_with_this_address_is_found(
 def test_slack_that_refuses_is_left_alone_for_a_while(
     slack: LocalSlack, lookup: EmailLookup, clock: FrozenClock, counted: list[str], fault: Fault
 ) -> None:
-    slack.workspace.add(Person(id=SAM, name="sam", email=ADDRESS))
+    slack.workspace.add(MEMBER)
     slack.faults.next(fault, METHOD)
     for _ in range(3):
         with pytest.raises(NotKnown):
@@ -91,7 +92,7 @@ def test_slack_that_refuses_is_left_alone_for_a_while(
 
 def test_token_without_the_scope_finds_nobody_and_refuses_nobody(clock: FrozenClock) -> None:
     with LocalSlack(clock, app=AppSettings(scopes=frozenset({"users:read"}))) as slack:
-        slack.workspace.add(Person(id=SAM, name="sam", email=ADDRESS))
+        slack.workspace.add(MEMBER)
         client = WebClient(slack.bot_token, base_url=slack.api_url)
 
         with pytest.raises(NotKnown):

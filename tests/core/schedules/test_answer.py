@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.actor import UserId
 from core.on_call import APPROVING_FOR, FRESH_FOR, HAND_OVER_GRACE, on_call_name
-from core.schedules.answer import MappedShift, PersonOnCall, ScheduleAnswer, find_on_call, judge_duty
+from core.schedules.answer import NOTIFYING_FOR, MappedShift, PersonOnCall, ScheduleAnswer, find_on_call, judge_duty
 from core.schedules.base import SchedulePerson
 from tests.harness.clock import A_MOMENT
 
@@ -158,7 +158,8 @@ def test_those_on_call_now_are_named_once_for_notices() -> None:
     answer = an_answer(a_shift(SAM, None, None), a_shift(SAM, None, None), KIM_FROM, SAM_UNTIL)
 
     assert find_on_call(answer, HAND_OVER) == (SAM, KIM)
-    assert find_on_call(answer, HAND_OVER + APPROVING_FOR) is None
+    assert find_on_call(answer, HAND_OVER + NOTIFYING_FOR - SECOND) == (SAM, KIM)
+    assert find_on_call(answer, HAND_OVER + NOTIFYING_FOR) is None
 
 
 # Whatever the source says ---------------------------------------------------------------------------------------------
@@ -205,6 +206,6 @@ def test_approvers_know_at_least_as_much(answer: ScheduleAnswer, now: datetime) 
 
 
 @given(_answers, _times)
-def test_whoever_is_notified_may_approve(answer: ScheduleAnswer, now: datetime) -> None:
+def test_whoever_is_notified_may_approve_unless_it_isnt_known(answer: ScheduleAnswer, now: datetime) -> None:
     for each in find_on_call(answer, now) or ():
-        assert judge_duty(answer, (each,), now).may_approve
+        assert judge_duty(answer, (each,), now).may_approve is not False
