@@ -118,13 +118,13 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "ticket: none": InvalidInput(
         "ticket", "this needs a ticket, and none was named", "Name one like INC-123, in the reason or as the ticket."
     ),
-    "ticket: closed": NotAllowed("request", ("INC-12 is closed (Done)",), "prod", ("ticket",)),
+    "ticket: closed": NotAllowed("request", ("INC-12 is closed (Done); name another one",), "prod", ("ticket",)),
     "ticket: somebody else's": NotAllowed(
         "request",
         (
             (
                 f"INC-12 is somebody else's ticket: it isn't assigned to {REQUESTER}, wasn't reported by {REQUESTER} "
-                f"and doesn't mention {REQUESTER}"
+                f"and doesn't mention {REQUESTER}; name another one"
             ),
         ),
         "prod",
