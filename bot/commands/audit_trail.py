@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import click
+from pydantic import JsonValue
 
 from bot.commands.access_lines import describe_activity, minute
 from bot.commands.access_records import Found, find_records
@@ -32,6 +33,7 @@ _WORDS: Final = {
     "asked_by": "asked by", "text": "text", "answer": "answer", "comment": "comment", "verdict": "verdict",
     "notes": "found", "follow_up": "follow-up", "reason": "reason", "unmet": "unmet", "problem": "problem",
     "device": "device", "device_name": "device", "service": "service", "name": "name", "address": "address",
+    "ticket": "ticket", "ticket_check": "check of the ticket",
     "source_identity": "source identity", "access_key_id": "access key", "replaced_by": "replaced by",
 }  # fmt: skip
 """The details that are shown, with their labels. A newer version's others are in `audit export`."""
@@ -82,8 +84,14 @@ def _lines(entry: AuditEntry, chains: Sequence[str]) -> Iterator[str]:
     for name, label in _WORDS.items():
         value = entry.details.get(name)
         if value:
-            said = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+            said = "; ".join(_parts(value))
             yield f"    {label}: {one_line(said, _MAX_LENGTH)}"
+
+
+def _parts(value: JsonValue) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{name} {each}" for name, each in value.items()]
+    return [*map(str, value)] if isinstance(value, list) else [str(value)]
 
 
 def _numbers(entry: AuditEntry) -> str:

@@ -25,6 +25,7 @@ from core.policy import BreakGlassDecision, Condition, Decision, Policy, Request
 from core.policy.access_summary import describe_permission
 from core.policy.document import suggest
 from core.policy.target_config import IDENTITY_CENTER
+from core.policy.ticket_cases import CaseTicket, with_case_ticket
 
 _DIGITS_SHOWN: Final = 12
 _REFUSED: Final = 1
@@ -56,6 +57,7 @@ _REFUSED: Final = 1
     multiple=True,
     help="A schedule in which the requester is on call. Repeatable.",
 )
+@click.option("--ticket", help="Assume a request with this ticket, which is open and the requester's.")
 @json_option
 def explain(  # noqa: PLR0913 - one argument for each option of the command.
     *,
@@ -74,6 +76,7 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
     waited: str | None,
     requester_groups: tuple[str, ...],
     requester_on_call: tuple[str, ...],
+    ticket: str | None,
     as_json: bool,
 ) -> None:
     """Show what the policy decides, by which rule, and why."""
@@ -93,7 +96,8 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
         elif reason is not None:
             decision = loaded.judge_break_glass(actor, profile, _read_reason(reason), length, now, has_mfa=mfa)
         else:
-            decision = loaded.judge_request(actor, profile, length, now)
+            asked = loaded.judge_request(actor, profile, length, now)
+            decision = with_case_ticket(loaded, asked, CaseTicket(name=ticket) if ticket else None, actor)
     if as_json:
         print_json(decision.model_dump(mode="json"))
     else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.errors import InvalidInput
-from core.policy.decision import Condition, Decision, decide
+from core.policy.decision import Condition, Decision, RequestDecision, decide
 from core.policy.rules import PolicyDocument
 from core.policy.ticket_config import IfUnreachable, TicketConfig, WhoseTicket
 from core.tickets.base import TicketAnswer, TicketFound, TicketUnchecked, TicketUnknown
@@ -60,6 +60,19 @@ class TicketRules:
             return (_condition(is_met=False, text=_not_of_form(ticket, config)),)
         is_met, text = _judge(config, ticket, requester, found)
         return (_condition(is_met=is_met, text=text),)
+
+    def join(
+        self, decision: RequestDecision, ticket: str | None, requester: str, found: TicketFound | None
+    ) -> RequestDecision:
+        """The decision about a request, with what its ticket makes of it; the same where the rule asks for none."""
+        config = self.config_of(decision.rule)
+        if config is None or not decision.is_allowed:
+            return decision
+        if ticket is None:
+            needed = _condition(is_met=False, text=f"rule {decision.rule} asks for a ticket like {config.example}")
+            return decision.join((needed,))
+        more = self.conditions(decision.rule or "", ticket, requester, found)
+        return decision.join(more, self.judge_automatic(decision.rule, ticket, found))
 
     def judge_automatic(self, rule: str | None, ticket: str, found: TicketFound | None) -> tuple[Condition, ...]:
         """May it be approved without people, as far as its ticket goes? Nothing where the rule asks for no ticket."""

@@ -23,7 +23,6 @@ from core.access.principals import SoughtPerson
 from core.actor import Actor
 from core.errors import InvalidInput, NotAllowed, TicketNotKnown
 from core.policy import Policy, RequestDecision
-from core.policy.decision import decide
 from core.policy.ticket_config import TicketCheckConfig
 from core.policy.ticket_rules import JIRA, TICKET, find_ticket
 from core.targets.words import one_line
@@ -131,12 +130,9 @@ class CheckedTicket:
 
 def with_ticket(policy: Policy, decision: RequestDecision, checked: CheckedTicket | None) -> RequestDecision:
     """The decision, in which automatic approval also depends on the ticket: on a known good answer about it."""
-    automatic = decision.auto_approval
-    if automatic is None or checked is None:
+    if checked is None:
         return decision
-    more = policy.tickets.judge_automatic(decision.rule, checked.ticket, checked.found)
-    judged = decide(automatic.action, automatic.rule, (*automatic.conditions, *more), automatic.policy_digest)
-    return decision.model_copy(update={"auto_approval": judged})
+    return decision.join((), policy.tickets.judge_automatic(decision.rule, checked.ticket, checked.found))
 
 
 class TicketCheck:

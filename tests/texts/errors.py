@@ -54,6 +54,7 @@ from core.errors import (
     StoreError,
     StoreMisconfigured,
     StoreUnavailable,
+    TicketNotKnown,
 )
 from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
@@ -113,6 +114,32 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "not allowed": NotAllowed("request", ("U0REQUESTER is not among the requesters", "2h is too long"), "prod"),
     "not as shown": NotAllowed("approve", (NOT_AS_SHOWN,), "prod", ("form",)),
     "approval needs a form": ApprovalFormNeeded(records.pending(), ApprovalNeeds(confirm=True)),
+    "ticket: none": InvalidInput(
+        "ticket", "this needs a ticket, and none was named", "Name one like INC-123, in the reason or as the ticket."
+    ),
+    "ticket: closed": NotAllowed("request", ("INC-12 is closed (Done)",), "prod", ("ticket",)),
+    "ticket: somebody else's": NotAllowed(
+        "request",
+        (
+            (
+                f"INC-12 is somebody else's ticket: it isn't assigned to {REQUESTER}, wasn't reported by {REQUESTER} "
+                f"and doesn't mention {REQUESTER}"
+            ),
+        ),
+        "prod",
+        ("ticket",),
+    ),
+    "ticket: closed before the last approval": NotAllowed(
+        "approve",
+        ("INC-12 is closed (Done); deny the request, or let U0REQUESTER cancel it and request access anew",),
+        "prod",
+        ("ticket",),
+    ),
+    "ticket: not checked": TicketNotKnown(
+        "request",
+        ("INC-12 couldn't be checked: Jira (example.atlassian.net) gave no answer (TimeoutError)",),
+        "prod",
+    ),
     "not known: a user group": NotKnown("request", ("Slack couldn't say whether U0REQUESTER is in S0ENGINEERS",)),
     "not known: a schedule": NotKnown(
         "break glass", ("PagerDuty couldn't say who is on call in primary, among the users of rule on-call",)

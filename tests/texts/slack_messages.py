@@ -95,6 +95,9 @@ def _request_cards() -> Iterator[tuple[str, Message]]:
     yield "pending", request_card(records.pending(), NOW, deciders)
     yield "pending, starts later", request_card(records.scheduled(), NOW, deciders)
     yield "approved, starts later", request_card(records.scheduled().approve(APPROVER, LATER), LATER)
+    ticket_url = "https://example.atlassian.net/browse/INC-12"
+    yield "pending, with a ticket", request_card(records.ticketed(), NOW, deciders, ticket_url=ticket_url)
+    yield "pending, with a ticket that wasn't checked", request_card(records.ticket_unchecked(), NOW, deciders)
     yield "pending, a vote lapsed", request_card(records.half_approved_again(), NOW, deciders)
     yield "pending, with one of two votes", request_card(records.half_approved(), LATER, deciders)
     yield from _waiting_cards(deciders)
