@@ -1,6 +1,6 @@
 """A night shift in the playground, on each store: paged, escalated, decided by who is on call, and handed over.
 
-Invariant: nothing but Slack, AWS, the schedules and the pager is replaced, and what is asserted last is the sealed trail.
+Invariant: only Slack, AWS, the schedules and the pager are replaced, and the sealed trail has the last word.
 """
 
 from __future__ import annotations
