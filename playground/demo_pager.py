@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.actor import UserId
 from core.clock import Clock, UtcTime
 from core.errors import InvalidInput
-from core.pagers.base import Page, PageAcknowledgement, Severity
+from core.pagers.base import PageAcknowledgement, PagerAlert, Severity
 from playground.folder import write_privately
 from playground.people import PEOPLE
 
@@ -101,7 +101,7 @@ class DemoPager:
         """The state now. Waits for nothing."""
         return self._state
 
-    def trigger(self, page: Page) -> None:
+    def trigger(self, page: PagerAlert) -> None:
         """Ring, unless the page with this key is open."""
         with self._lock:
             if self._state.find_open(page.key) is None:

@@ -15,7 +15,6 @@ from bot.api.models import (
     AccessInfo,
     ApprovalInfo,
     CredentialsInfo,
-    DeviceInfo,
     EarlyEndInfo,
     PersonInfo,
     QuestionInfo,
@@ -23,6 +22,7 @@ from bot.api.models import (
     RightInfo,
     SessionInfo,
 )
+from bot.api.pairing_models import DeviceInfo
 from core.access.device import Device
 from core.access.grant import EarlyEnd, Grant
 from core.access.grant_status import AccessPhase
@@ -97,10 +97,12 @@ def describe_request(
         approvers=tuple(describe_person(each, find_name) for each in approvers) if is_pending else (),
         created_at=request.created_at,
         expires_at=request.expires_at,
+        starts_at=request.starts_at,
         decided_by=request.ended_by[0],
         decided_by_name=_name_of(request.ended_by[0], find_name),
         decided_at=request.decided_at,
         comment=request.approver_comment,
+        access_opens_at=request.access_opens_at,
         access_ends_at=request.access_ends_at,
         replaced_by=request.replaced_by,
         access=describe_access(access, find_name, request.service) if access is not None else None,

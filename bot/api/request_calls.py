@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -83,6 +84,7 @@ class RequestCalls:
                     description=profile.description or None,
                     max_duration_seconds=int(terms.max_duration.total_seconds()),
                     required_approvals=terms.required_approvals,
+                    starts_within_seconds=_seconds(terms.starts_within),
                     approvers=self._people(str(each) for each in approvers if each.value != actor.id),
                     has_access=bool(targets),
                     has_credentials=any(isinstance(each, AwsRoleConfig) for each in targets),
@@ -105,10 +107,12 @@ class RequestCalls:
             idempotency_key=f"{user.device.id}\0{key}" if key is not None else None,
             device=user.device.name,
             device_id=user.device.id,
+            starts_at=body.starts_at,
         )
         least, most = JUSTIFICATION_LENGTH
-        asked = (body.profile, duration, clean_text("justification", body.justification, at_least=least, at_most=most))
-        if (request.profile, request.duration, request.justification) != asked:
+        words = clean_text("justification", body.justification, at_least=least, at_most=most)
+        asked = (body.profile, duration, words, body.starts_at)
+        if (request.profile, request.duration, request.justification, request.starts_at) != asked:
             # As draft-ietf-httpapi-idempotency-key-header has it.
             status = HTTPStatus.UNPROCESSABLE_ENTITY
             raise ApiRefusal(
@@ -191,3 +195,7 @@ def _approvers(policy: Policy, request: Request, user: DeviceUser) -> tuple[str,
 def _is_of(request: Request, user: DeviceUser) -> bool:
     """A service sees its own requests only; a person sees theirs, and those of the services that they own."""
     return user.service is None or request.service == user.service
+
+
+def _seconds(duration: timedelta | None) -> int | None:
+    return int(duration.total_seconds()) if duration is not None else None

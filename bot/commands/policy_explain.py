@@ -44,6 +44,9 @@ _REFUSED: Final = 1
 @click.option("--mfa", is_flag=True, help="Assume a verified MFA code.")
 @click.option("--as-approver-of", "requester", help="Explain whether the person may decide on this user's request.")
 @click.option(
+    "--waited", default="0m", help="How long the request has waited, with --as-approver-of. Default: not at all."
+)
+@click.option(
     "--requester-group",
     "requester_groups",
     multiple=True,
@@ -70,6 +73,7 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
     reason: str | None,
     mfa: bool,
     requester: str | None,
+    waited: str,
     requester_groups: tuple[str, ...],
     requester_on_call: tuple[str, ...],
     as_json: bool,
@@ -87,7 +91,7 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
         if requester is not None:
             stated = _Stated(requester_on_call, now)
             asker = _describe_actor(loaded, check_user_id(requester), requester_groups, stated)
-            decision = _judge_decider(loaded, actor, profile, length, now, asker)
+            decision = _judge_decider(loaded, actor, profile, length, _Waiting(asker, _read_wait(waited), now))
         elif reason is not None:
             decision = loaded.judge_break_glass(actor, profile, _read_reason(reason), length, now, has_mfa=mfa)
         else:
@@ -101,17 +105,24 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
         click.get_current_context().exit(_REFUSED)
 
 
-def _judge_decider(
-    loaded: Policy, approver: Actor, profile: str, duration: timedelta, now: datetime, requester: Actor
-) -> Decision:
-    asked = loaded.judge_request(requester, profile, duration, now)
+def _judge_decider(loaded: Policy, approver: Actor, profile: str, duration: timedelta, request: _Waiting) -> Decision:
+    requester, waits_since = request.requester, request.now - request.waited
+    asked = loaded.judge_request(requester, profile, duration, waits_since)
     if asked.rule is None:
         raise InvalidInput(
             "as-approver-of",
             f"{requester.id} may not request {profile}, so there is no request to decide on",
-            "Is --requester-group missing?",
+            "Is --requester-group or --requester-on-call missing?",
         )
-    return loaded.judge_decider("approve", approver, profile=profile, rule=asked.rule, requester=requester.id)
+    return loaded.judge_decider(
+        "approve",
+        approver,
+        profile=profile,
+        rule=asked.rule,
+        requester=requester.id,
+        waits_since=waits_since,
+        now=request.now,
+    )
 
 
 def _describe(decision: Decision, loaded: Policy, profile: str, actor: Actor) -> Iterator[str]:
@@ -181,6 +192,14 @@ def _find_user(loaded: Policy, user: str | None, service: str | None) -> str:
     return loaded.document.services[service].owner
 
 
+class _Waiting(NamedTuple):
+    """A request that waits for its approvers: whose it is, for how long it has waited, and when it is looked at."""
+
+    requester: Actor
+    waited: timedelta
+    now: datetime
+
+
 class _Stated(NamedTuple):
     """In which schedules a person is on call, as the options say, at this moment."""
 
@@ -205,6 +224,10 @@ def _read_moment(text: str | None) -> datetime:
     except (ValueError, OverflowError) as error:
         now = format_time(SystemClock().now())
         raise InvalidInput("at", f"{text!r:.60} is not a time with a time zone", f"Write it like {now}.") from error
+
+
+def _read_wait(text: str) -> timedelta:
+    return timedelta() if text in {"0", "0m"} else parse_duration(text)
 
 
 def _read_reason(text: str) -> ReasonCode:

@@ -13,6 +13,7 @@ from bot.doctor.access_checks import FindEmail, check_targets
 from bot.doctor.directory_checks import check_deciding_groups
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.mfa_checks import check_mfa
+from bot.doctor.pager_checks import check_pager
 from bot.doctor.setting_checks import AllSettings, check_settings, examine_all
 from bot.doctor.slack_checks import SlackChecks
 from bot.doctor.store_checks import check_store
@@ -35,6 +36,8 @@ def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
         yield from _check_slack(read, slack, policy.found, clock)
     if policy.found is not None and policy.found.targets:
         yield from check_targets(policy.found, clock, _email_finder(slack, clock))
+    if policy.found is not None:
+        yield from check_pager(policy.found)
     if settings is not None and "store" not in read.deployment.bad:
         is_keyring_known = not {"audit_key", "audit_signing_key"} & read.deployment.bad
         yield from check_store(settings, clock, with_content=is_keyring_known)

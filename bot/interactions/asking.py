@@ -105,7 +105,8 @@ class AskingInteractions:
                 except (InvalidInput, NotAllowed):
                     if not self._queries.may_request(person, earlier.profile):
                         raise
-                    begun = BegunRequest((earlier.profile,), earlier.duration, earlier.own_words)
+                    ticket = earlier.ticket or ""
+                    begun = BegunRequest((earlier.profile,), earlier.duration, earlier.own_words, ticket=ticket)
                     return FormToOpen(self._lists.form(person, begun))
 
         self._responder.respond_to_action(ack, interaction, decide)

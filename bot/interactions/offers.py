@@ -33,6 +33,7 @@ def request_offers(policy: Policy, person: Actor, profiles: Iterable[Profile]) -
                 max_duration=terms.max_duration,
                 required_approvals=terms.required_approvals,
                 approvers=_others(policy.notifications.deciders_of(terms.name), person),
+                ticket=terms.ticket.example if terms.ticket is not None else None,
                 starts_within=terms.starts_within,
             )
 

@@ -6,6 +6,7 @@ asks for a start that can't be; nothing is requested for another time than the o
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from bot.interactions.request_queries import RequestQueries
@@ -14,6 +15,7 @@ from bot.interactions.submitting import DraftSubmission
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Message
 from bot.views.request.form import BegunRequest, RequestDraft
+from bot.views.request.ticket import TICKET
 from bot.views.too_long import is_about_duration, is_about_start, other_start, too_long
 from core.actor import Actor
 from core.clock import Clock
@@ -30,9 +32,19 @@ class RequestLines:
         self._lists = lists
         self._clock = clock
 
-    def submit_form(self, person: Actor, draft: RequestDraft, key: str | None) -> Message:
-        """What became of what was filled in. Raises like DraftSubmission.submit."""
-        return self._drafts.submit(person, draft, key)
+    def submit_form(
+        self, person: Actor, draft: RequestDraft, key: str | None, fields: Collection[str]
+    ) -> Message | FormToOpen:
+        """What became of what was filled in; or the form anew, with a field for the ticket that its rule asks for.
+
+        `fields` are those that it had. Raises like DraftSubmission.submit.
+        """
+        try:
+            return self._drafts.submit(person, draft, key)
+        except InvalidInput as mistake:
+            if mistake.field != TICKET or TICKET in fields:
+                raise
+            return self._with_ticket(person, draft)
 
     def begin(self, person: Actor, begun: BegunRequest) -> BegunRequest:
         """What the form is filled in with: the moment that a written start means, or its words as not understood."""
@@ -44,13 +56,15 @@ class RequestLines:
             return replace(begun, starts=None, unread=(*begun.unread, begun.starts.written))
 
     def submit(self, person: Actor, draft: RequestDraft, key: str | None) -> Message | FormToOpen:
-        """What became of what was typed; or the form, where a time can't be when it starts: it may be in the reason.
+        """What became of what was typed; or the form, where a time can't be when it starts, or a ticket is missing.
 
         Raises like DraftSubmission.submit.
         """
         try:
             return self._drafts.submit(person, draft, key)
         except (InvalidInput, NotAllowed) as refusal:
+            if isinstance(refusal, InvalidInput) and refusal.field == TICKET:
+                return self._with_ticket(person, draft)
             if isinstance(draft.starts, WrittenTime) and is_about_start(refusal):
                 return self._answer_start(person, draft, draft.starts, refusal)
             longest = self._lists.longest(person, draft.profiles[0]) if is_about_duration(refusal) else None
@@ -59,6 +73,13 @@ class RequestLines:
             starts = (draft.starts.written,) if isinstance(draft.starts, WrittenTime) else ()
             words = (draft.profiles[0], format_duration(longest), *starts, draft.justification)
             return too_long(refusal, ACCESS, *words, now=self._clock.now(), reader=person.id)
+
+    def _with_ticket(self, person: Actor, draft: RequestDraft) -> FormToOpen:
+        begun = BegunRequest(
+            draft.profiles, draft.duration, draft.justification, draft.on_behalf_of, starts=draft.starts,
+            ticket=draft.ticket or "",
+        )  # fmt: skip
+        return FormToOpen(self._lists.form(person, self.begin(person, begun)))
 
     def _answer_start(
         self, person: Actor, draft: RequestDraft, starts: WrittenTime, refusal: InvalidInput | NotAllowed

@@ -79,6 +79,10 @@ class RequestQueries:
         """The names of all profiles."""
         return self._policy.current().document.profiles.keys()
 
+    def is_ticket(self, word: str) -> bool:
+        """True for what is a ticket by its form, where a rule asks for one."""
+        return self._policy.current().tickets.is_ticket(word)
+
     def abilities(self, person: Actor) -> Abilities:
         """What this person can do here at all."""
         return find_abilities(self._policy, self._directory, person)

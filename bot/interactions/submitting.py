@@ -58,7 +58,7 @@ class DraftSubmission:
         other = self._find(person, draft.on_behalf_of)
         done = self._service.submit_several(
             person, draft.profiles, draft.duration, draft.justification, idempotency_key=key, on_behalf_of=other,
-            starts_at=self.find_start(person, draft.starts),
+            starts_at=self.find_start(person, draft.starts), ticket=draft.ticket,
         )  # fmt: skip
         if len(done) == 1:
             return self._answer(person, done[0], other)

@@ -17,7 +17,7 @@ from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent
 from core.clock import format_time
 from core.duration import format_duration
-from core.pagers.base import Page, Severity
+from core.pagers.base import PagerAlert, Severity
 from core.policy.evaluator import Policy
 from core.request import Request, RequestStatus
 
@@ -64,7 +64,7 @@ class PagePlanner:
 
     find_name: FindName
 
-    def plan(self, record: PageSubject, event: AuditAction, policy: Policy, now: datetime) -> Page | None:
+    def plan(self, record: PageSubject, event: AuditAction, policy: Policy, now: datetime) -> PagerAlert | None:
         """The page that this entry means for its record; None when nobody has to be paged (any more)."""
         match record:
             case Request():
@@ -77,13 +77,13 @@ class PagePlanner:
             case Session():
                 return self._deny(record, now)
 
-    def _request(self, request: Request, policy: Policy, now: datetime) -> Page | None:
+    def _request(self, request: Request, policy: Policy, now: datetime) -> PagerAlert | None:
         is_waiting = request.status is RequestStatus.PENDING and not request.is_overdue(now)
         if not is_waiting or request.awaits_confirmation or not policy.notifications.pages_request(request.rule):
             return None
         who, length = self._who(request.requester), format_duration(request.duration)
         details = {"rule": request.rule, "decide by": format_time(request.expires_at)}
-        return Page(
+        return PagerAlert(
             key=request.id,
             summary=f"{who} requests {request.profile} for {length}: approval needed",
             severity=Severity.ERROR,
@@ -93,12 +93,12 @@ class PagePlanner:
             details=details | self._about(request, request.requester, policy),
         )
 
-    def _event(self, event: BreakGlassEvent, policy: Policy, now: datetime) -> Page | None:
+    def _event(self, event: BreakGlassEvent, policy: Policy, now: datetime) -> PagerAlert | None:
         if not event.is_granting(now) or not policy.notifications.pages_event(event.rule):
             return None
         who, length = self._who(event.invoker), format_duration(event.duration)
         details = {"reason": event.reason_code.value, "until": format_time(event.expires_at), "rule": event.rule}
-        return Page(
+        return PagerAlert(
             key=event.id,
             summary=f"Break-glass: {who} took {event.profile} for {length} ({event.reason_code.value})",
             severity=Severity.CRITICAL,
@@ -108,11 +108,11 @@ class PagePlanner:
             details=details | self._about(event, event.invoker, policy),
         )
 
-    def _review(self, event: BreakGlassEvent, policy: Policy, now: datetime) -> Page | None:
+    def _review(self, event: BreakGlassEvent, policy: Policy, now: datetime) -> PagerAlert | None:
         if not event.is_waiting_for_review:
             return None
         due_at = event.review_due_at(policy.notifications.times_of(event.rule).review_within)
-        return Page(
+        return PagerAlert(
             key=event.id,
             summary=f"Review overdue: break-glass access of {self._who(event.invoker)} to {event.profile}",
             severity=Severity.WARNING,
@@ -122,10 +122,10 @@ class PagePlanner:
             details={"review due": format_time(due_at)} | self._about(event, event.invoker, policy),
         )
 
-    def _revoke(self, grant: Grant, now: datetime) -> Page | None:
+    def _revoke(self, grant: Grant, now: datetime) -> PagerAlert | None:
         if not grant.is_live or grant.is_wanted(now):
             return None
-        return Page(
+        return PagerAlert(
             key=grant.id,
             summary=f"Revoke failing: {self._who(grant.grantee)} still has {grant.profile} at {grant.right.target}",
             severity=Severity.CRITICAL,
@@ -135,10 +135,10 @@ class PagePlanner:
             details=self._ids(grant.id, grant.grantee) | {"target": grant.right.target},
         )
 
-    def _deny(self, session: Session, now: datetime) -> Page | None:
+    def _deny(self, session: Session, now: datetime) -> PagerAlert | None:
         if session.denied_at is not None or session.cleaned_at is not None or now >= session.credentials_until:
             return None
-        return Page(
+        return PagerAlert(
             key=session.id,
             summary=f"Revoke failing: credentials of {self._who(session.user)} for {session.profile} still work at AWS",
             severity=Severity.CRITICAL,

@@ -39,7 +39,8 @@ def request_notifier(stores: Stores, clock: Clock, find_page: FindPage = no_page
 
 def _draw(shown: ShownRecord[Request], policy: Policy, now: datetime) -> Message:
     deciders = _mention_deciders(shown.record, policy)
-    card = request_card(shown.record, now, deciders, shown.access, way_in_of(shown, policy))
+    ticket = policy.tickets.link(shown.record.rule, shown.record.ticket)
+    card = request_card(shown.record, now, deciders, shown.access, way_in_of(shown, policy), ticket)
     return with_page(card, shown.page)
 
 

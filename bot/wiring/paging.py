@@ -44,7 +44,6 @@ class Paging:
 
 def build_paging(
     ports: Ports,
-    *,
     workspace_url: str | None = None,
     find_name: FindName = lambda _person: None,
     metrics: PageMetrics | None = None,

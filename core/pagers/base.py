@@ -24,7 +24,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PagerAlert:
     """One page. `summary` has no text that people typed; `details` has it only where the policy says so.
 
     `link` is the address of the record's card, if it is known.
@@ -61,7 +61,7 @@ class Pager(Protocol):
         """True when it can say who acknowledged a page."""
         ...
 
-    def trigger(self, page: Page) -> None:
+    def trigger(self, page: PagerAlert) -> None:
         """Page people, once for each key that is open. Raises DeliveryFailed."""
         ...
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from core.pagers.base import Page, PageAcknowledgement
+from core.pagers.base import PageAcknowledgement, PagerAlert
 from core.pagers.calls import CALL_SECONDS, PagerCalls, PagerFixes
 from core.targets.words import one_line
 
@@ -45,7 +45,7 @@ class IncidentIo:
         """Never."""
         return False
 
-    def trigger(self, page: Page) -> None:
+    def trigger(self, page: PagerAlert) -> None:
         """Fire the alert, or update the one with this key. Raises DeliveryFailed."""
         told = {"severity": page.severity.value, "kind": page.kind, "profile": page.profile, **page.details}
         metadata = {name: one_line(text, _MAX_DETAIL) for name, text in told.items() if text}

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from pydantic import SecretStr
 
 from core.clock import new_id, require_utc
-from core.pagers.base import Page, PageAcknowledgement
+from core.pagers.base import PageAcknowledgement, PagerAlert
 from core.pagers.calls import CALL_SECONDS, PagerCalls, PagerFixes
 from core.targets.words import one_line
 
@@ -69,7 +69,7 @@ class PagerDuty:
         """With a REST key."""
         return self._key is not None
 
-    def trigger(self, page: Page) -> None:
+    def trigger(self, page: PagerAlert) -> None:
         """Open an alert, or add to the one that is open with this key. Raises DeliveryFailed."""
         event = self._event("trigger", page.key)
         event["payload"] = {

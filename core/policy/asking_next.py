@@ -48,7 +48,9 @@ def find_next(
         then = _name(people, actor, people.leaves(step.to))
         said.append(f"{then} may decide once it has waited {format_duration(step.after)}")
     if not said:
-        said.append(f"rule {rule} names nobody else who could decide: ask a policy owner to add an approver")
+        said.append(
+            f"if nobody else is on call, nobody can decide under rule {rule}: ask a policy owner to add an approver"
+        )
     return Condition(name=ASK_NEXT, is_met=False, text="; ".join(said))
 
 

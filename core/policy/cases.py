@@ -110,6 +110,7 @@ class PolicyCase(PolicyModel):
     break_glass: Name | None = None
     duration: Length = Field(default=_ONE_HOUR, alias="for")
     of: UserField | None = None
+    waited: Length | None = None
     reason: ReasonCode = ReasonCode.INCIDENT
     mfa: StrictBool = False
     comment: StrictBool = False
@@ -127,6 +128,8 @@ class PolicyCase(PolicyModel):
             )
         if (self.approve is None) != (self.of is None):
             raise mistake("approve and of belong together", "Write of: with the id of the requester, beside approve.")
+        if self.waited is not None and self.approve is None:
+            raise mistake("waited is about an approval", "Write it beside approve, or remove it.")
         return self
 
     @property
@@ -208,7 +211,14 @@ def _decide(policy: Policy, cases: PolicyCases, case: PolicyCase) -> Decision:
         return asked
     given = GivenWithVote(has_form=True, has_comment=case.comment, has_code=case.mfa)
     return policy.judge_decider(
-        "approve", person, profile=profile, rule=asked.rule, requester=requester.id, given=given
+        "approve",
+        person,
+        profile=profile,
+        rule=asked.rule,
+        requester=requester.id,
+        given=given,
+        waits_since=case.when - (case.waited or timedelta()),
+        now=case.when,
     )
 
 

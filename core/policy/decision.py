@@ -94,9 +94,9 @@ class Decision(BaseModel):
             details["rule"] = self.rule
         if not self.is_allowed:
             details["unmet"] = list(self.unmet)
-        duties = [each.duty.to_details() for each in self.conditions if each.is_met and each.duty is not None]
+        duties = dict.fromkeys(each.duty for each in self.conditions if each.is_met and each.duty is not None)
         if duties:
-            details["on_call"] = list[JsonValue](duties)
+            details["on_call"] = [each.to_details() for each in duties]
         return details
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from core.policy.access_lint import find_access_mistakes
 from core.policy.document import suggest
 from core.policy.escalation_lint import escalated_to, find_escalation_mistakes
 from core.policy.mistake import Mistake
+from core.policy.pager_lint import find_pager_mistakes
 from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument, is_covered
 from core.policy.service_lint import find_service_mistakes
@@ -43,6 +44,7 @@ def find_mistakes(document: PolicyDocument) -> tuple[Mistake, ...]:
         *_in_summary(document),
         *find_access_mistakes(document),
         *find_service_mistakes(document),
+        *find_pager_mistakes(document),
     )
 
 

@@ -92,4 +92,7 @@ class PagerConfig(PolicyModel):
         return self
 
 
-_KINDS: Final = (PAGERDUTY, INCIDENT_IO, DEMO_PAGER)
+PAGER_MODELS: Final[dict[str, type[PolicyModel]]] = {
+    PAGERDUTY: PagerDutyConfig, INCIDENT_IO: IncidentIoAlertsConfig, DEMO_PAGER: DemoPagerConfig,
+}  # fmt: skip
+_KINDS: Final = tuple(PAGER_MODELS)

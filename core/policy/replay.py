@@ -149,10 +149,10 @@ def _best_event(policy: Policy, person: Actor, entry: AuditEntry) -> Decision:
 
 
 def _votes(history: _History, request: Request, decision: RequestDecision) -> Iterator[tuple[str, Decision]]:
-    deciders = [(vote.approver, vote.on_call) for vote in request.counting_approvals]
+    deciders = [(vote.approver, vote.on_call, vote.at) for vote in request.counting_approvals]
     if request.status is RequestStatus.DENIED and request.approver is not None:
-        deciders.append((UserId(request.approver), None))
-    for each, on_call in deciders:
+        deciders.append((UserId(request.approver), None, request.decided_at or request.updated_at))
+    for each, on_call, at in deciders:
         if is_person(each):
             voted = history if on_call is None else history.with_duty(each, on_call)
             yield (
@@ -163,6 +163,8 @@ def _votes(history: _History, request: Request, decision: RequestDecision) -> It
                     profile=request.profile,
                     rule=decision.rule or "",
                     requester=request.requester,
+                    waits_since=request.waits_since,
+                    now=at,
                 ),
             )
 

@@ -59,5 +59,6 @@ class AskAgain:
         # A start that is still ahead is asked for again; after it, access from now on is.
         later = starts_at if starts_at is not None and find_start_mistake(starts_at, now) is None else None
         return self._service.submit(
-            person, earlier.profile, earlier.duration, earlier.justification, idempotency_key=key, starts_at=later
-        )
+            person, earlier.profile, earlier.duration, earlier.justification, idempotency_key=key, starts_at=later,
+            ticket=earlier.ticket,
+        )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 from core.actor import UserId
 from core.errors import InvalidInput
-from core.pagers.base import Page, PageAcknowledgement, Severity
+from core.pagers.base import PageAcknowledgement, PagerAlert, Severity
 from localslack.refusals import NotOnScreen
 from playground.demo_pager import MAX_PAGES, DemoPager, DemoPageState
 from playground.pager_panel import PagerPanel
@@ -28,8 +28,8 @@ def pager(tmp_path: Path, clock: FrozenClock) -> DemoPager:
     return DemoPager(tmp_path / "pager.json", clock, lambda: (SAM,))
 
 
-def page(clock: FrozenClock, key: str = KEY) -> Page:
-    return Page(key, "checkout waits for approval", Severity.ERROR, clock.now(), "request")
+def page(clock: FrozenClock, key: str = KEY) -> PagerAlert:
+    return PagerAlert(key, "checkout waits for approval", Severity.ERROR, clock.now(), "request")
 
 
 def test_key_rings_once_until_it_is_resolved(pager: DemoPager, clock: FrozenClock) -> None:

@@ -6,7 +6,7 @@ form, with every word in it; and what a person typed comes out as they typed it,
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,10 +71,13 @@ _BY_THEMSELVES: Final = (_HELP, _NOTIFY)
 _KEYWORDS: Final = (*_BY_THEMSELVES, *ListKind, *AccessListKind, *_OPEN_ACCESS, *_DEVICES)
 
 
-def parse_access(text: object, profiles: Collection[str] | None = None) -> AccessCommand:
+def parse_access(
+    text: object, profiles: Collection[str] | None = None, *, is_ticket: Callable[[str], bool] = lambda _: False
+) -> AccessCommand:
     """Read the `text` of an /access command as Slack sends it. Raises InvalidInput, and nothing else.
 
-    `profiles` are those that there are; None: not known here, so the first word is one if it could be.
+    `profiles` are those that there are; None: not known here, so the first word is one if it could be. `is_ticket` says
+    whether a word is a ticket.
     """
     typed = read_line(text, suggest(ACCESS, "prod", "2h", _JUSTIFICATION, is_example=True))
     if not typed:
@@ -83,7 +86,7 @@ def parse_access(text: object, profiles: Collection[str] | None = None) -> Acces
     keyword, after = first.lower(), split_word(rest)[0]
     # A profile can be called `mine`. Followed by a duration, it can't mean anything else; `extend 2h` can.
     if keyword not in _KEYWORDS or (DURATION.fullmatch(after) and keyword != EXTEND):
-        return _read_request(typed, ProfileNames(profiles))
+        return _read_request(typed, ProfileNames(profiles, is_ticket))
     if keyword in _OPEN_ACCESS:
         # A mention is an id only as Slack sent it.
         return read_open_access(keyword, rest, split_word(str(text))[1])
@@ -106,7 +109,9 @@ def _read_request(typed: str, names: ProfileNames) -> RequestDraft | BegunReques
         elif not DURATION.fullmatch(split_word(rest)[0]):
             check_keyword(ACCESS, first, _OPEN_ACCESS, _as_profile(first), rest)
     check_begun_text("justification", found.text, JUSTIFICATION_LENGTH)
-    return BegunRequest(found.profiles, found.duration, found.text, unread=found.unread, starts=found.starts)
+    return BegunRequest(
+        found.profiles, found.duration, found.text, unread=found.unread, starts=found.starts, ticket=found.ticket
+    )
 
 
 def _read_complete(typed: str, names: ProfileNames) -> RequestDraft | None:

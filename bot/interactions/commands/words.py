@@ -6,7 +6,7 @@ made of. A word that can belong to a sentence stays in it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
@@ -31,6 +31,8 @@ class ProfileNames:
     """The profiles that a word can name; None: not known here, so the first word is one if it could be."""
 
     known: Collection[str] | None = None
+    is_ticket: Callable[[str], bool] = lambda _: False
+    """True for a word that is a ticket by its form."""
 
     def find(self, word: str) -> str | None:
         """The profile that this word names, written as the policy writes it."""
@@ -72,6 +74,7 @@ class TypedWords:
     text: str = ""
     unread: tuple[str, ...] = ()
     starts: WrittenTime | None = None
+    ticket: str = ""
 
 
 @dataclass(slots=True)
@@ -83,7 +86,10 @@ class _WordReader:
 
     def take(self, rest: str) -> str | None:
         """What follows the next word, if something could be made of it; None: the text begins here."""
-        takes = (self._take_profiles, self._take_code, self._take_start, self._take_duration, self._take_nearly)
+        takes = (
+            self._take_profiles, self._take_code, self._take_start, self._take_duration, self._take_ticket,
+            self._take_nearly,
+        )  # fmt: skip
         for take in takes:
             after = take(rest)
             if after is not None:
@@ -138,6 +144,18 @@ class _WordReader:
             return None
         unread = () if duration is not None else (written,)
         self.found = replace(self.found, duration=duration, unread=(*self.found.unread, *unread))
+        return after
+
+    def _take_ticket(self, rest: str) -> str | None:
+        """A ticket before the next part of the line. Before a sentence, it is a word of the sentence."""
+        word, after = split_word(rest)
+        ticket = word.strip(_AROUND)
+        if self.has_codes or self.found.ticket or not self.names.is_ticket(ticket):
+            return None
+        is_apart = _read_duration(after) or take_time(after) or self.names.find_all(split_word(after)[0]) or not after
+        if not is_apart:
+            return None
+        self.found = replace(self.found, ticket=ticket)
         return after
 
     def _take_nearly(self, rest: str) -> str | None:

@@ -50,13 +50,16 @@ def request_card(
     deciders: str = "",
     access: AccessSummary | None = None,
     way_in: WayIn | None = None,
+    ticket_url: str | None = None,
 ) -> Message:
     """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn.
 
-    `access` is what the decision gave, `way_in` how to use it; None for a decision without access.
+    `access` is what the decision gave, `way_in` how to use it; None for a decision without access. `ticket_url` is
+    where its ticket can be read.
     """
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
-    blocks = request_blocks(request, is_open=status is RequestStatus.PENDING, mark=_mark(request, status))
+    is_pending = status is RequestStatus.PENDING
+    blocks = request_blocks(request, is_open=is_pending, mark=_mark(request, status), ticket_url=ticket_url)
     blocks += [*_votes(request, status), *questions_so_far(request)]
     if status is RequestStatus.PENDING:
         is_unconfirmed = request.awaits_confirmation
