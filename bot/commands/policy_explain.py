@@ -43,9 +43,7 @@ _REFUSED: Final = 1
 @click.option("--break-glass", "reason", help="Explain break-glass with this reason code instead of a request.")
 @click.option("--mfa", is_flag=True, help="Assume a verified MFA code.")
 @click.option("--as-approver-of", "requester", help="Explain whether the person may decide on this user's request.")
-@click.option(
-    "--waited", default="0m", help="How long the request has waited, with --as-approver-of. Default: not at all."
-)
+@click.option("--waited", help="How long the request has waited, such as 15m, with --as-approver-of.")
 @click.option(
     "--requester-group",
     "requester_groups",
@@ -73,7 +71,7 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
     reason: str | None,
     mfa: bool,
     requester: str | None,
-    waited: str,
+    waited: str | None,
     requester_groups: tuple[str, ...],
     requester_on_call: tuple[str, ...],
     as_json: bool,
@@ -226,8 +224,8 @@ def _read_moment(text: str | None) -> datetime:
         raise InvalidInput("at", f"{text!r:.60} is not a time with a time zone", f"Write it like {now}.") from error
 
 
-def _read_wait(text: str) -> timedelta:
-    return timedelta() if text in {"0", "0m"} else parse_duration(text)
+def _read_wait(text: str | None) -> timedelta:
+    return parse_duration(text, "waited") if text is not None else timedelta()
 
 
 def _read_reason(text: str) -> ReasonCode:

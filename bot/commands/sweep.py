@@ -49,7 +49,7 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
         with closing(roster), closing(services.targets):
             # Whom to notify: it is not looked up while something is being sent.
             roster.look(SCHEDULES_SECONDS)
-            sweeper = build_sweeper(services, build_sinks(ports))
+            sweeper = build_sweeper(services, build_sinks(ports, roster))
             if retry_parked:
                 click.echo(f"retrying {count_of(sweeper.retry_parked(), 'failed notification')}")
             swept = sweeper.sweep()
@@ -64,6 +64,7 @@ def _describe(swept: Swept) -> Iterator[str]:
     expired_events = count_of(swept.expired_events, "break-glass event")
     yield f"expired: {count_of(swept.expired_requests, 'request')}, {expired_events}"
     yield f"reminders: {count_of(swept.reminded, 'request')}, {count_of(swept.reviews_reminded, 'review')}"
+    yield f"escalated: {count_of(swept.escalated, 'request')}"
     yield f"asked before the end: {count_of(swept.asked, 'break-glass event')}"
     yield f"reminded before access ends: {count_of(swept.ends_reminded, 'request')}"
     yield f"access: {count_of(swept.access.visited, 'right')} visited"

@@ -39,6 +39,7 @@ from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput, NotFound, StoreError
+from core.on_call import Roster
 from core.policy import PolicySource
 from core.request import Request
 from core.services.preferences import DmChoices
@@ -53,7 +54,7 @@ class SlackSink:
     """Delivers what happened to a record to Slack. Safe for threads and for any number of instances.
 
     `client` must not retry calls; see `slack_calls.open_client`. No call starts later than `seconds` after its delivery
-    started.
+    started. `roster` says who is on call, to mention them.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class SlackSink:
         *,
         seconds: float = DELIVERY_TIMEOUT_SECONDS,
         permalinks: Permalinks | None = None,
+        roster: Roster | None = None,
     ) -> None:
         self._client = client
         self._permalinks = permalinks or Permalinks()
@@ -76,8 +78,8 @@ class SlackSink:
         self._wants_dm = DmChoices(stores.preferences, clock).wants_dm
         self._pages = PageNews(stores, policy)
         self._notifiers: Mapping[str, Notifier[Any]] = {
-            BreakGlassEvent.KIND: break_glass_notifier(stores, clock, self._pages.find),
-            Request.KIND: request_notifier(stores, clock, self._pages.find),
+            BreakGlassEvent.KIND: self._pages.shown_on(break_glass_notifier(stores, clock, roster)),
+            Request.KIND: self._pages.shown_on(request_notifier(stores, clock, roster)),
         }
         self._access = AccessNewsDelivery(
             stores, policy, clock, self._cards, self._posted, self._notifiers, self._permalinks, self._wants_dm

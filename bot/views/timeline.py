@@ -26,6 +26,7 @@ from bot.views.block_kit import (
     mention,
     moment,
     mrkdwn,
+    people,
 )
 from core.audit.trail import AuditAction, AuditEntry
 from core.request import Request
@@ -44,6 +45,7 @@ _STEPS: Final[Mapping[AuditAction, str]] = {
     AuditAction.REQUEST_CANCELLED: "cancelled the request",
     AuditAction.REQUEST_EXPIRED: "the request expired",
     AuditAction.REQUEST_REMINDED: "the approvers were reminded",
+    AuditAction.REQUEST_ESCALATED: "the request escalated",
     AuditAction.REQUEST_CONFIRMED: "confirmed that they want it",
     AuditAction.QUESTION_ASKED: "asked a question",
     AuditAction.QUESTION_ANSWERED: "answered a question",
@@ -125,12 +127,12 @@ def _more(entry: AuditEntry) -> str:
         return " · for this event"
     if entry.event is AuditAction.REQUEST_SUBMITTED and entry.subject is not None and "asked_by" in entry.details:
         return f" · for {mention(entry.subject)}"
+    if entry.event is AuditAction.REQUEST_ESCALATED and isinstance(to := entry.details.get("to"), list):
+        return f" to {', '.join(people(str(each)) for each in to)}"
     if entry.event in _VOTES and isinstance(given := entry.details.get("duration"), int):
         return f" · for {length(timedelta(microseconds=given // 1000))} only"
     lapsed = entry.details.get("lapsed")
-    if isinstance(lapsed, list) and lapsed:
-        return f" · {_lapsed(lapsed)}"
-    return ""
+    return f" · {_lapsed(lapsed)}" if isinstance(lapsed, list) and lapsed else ""
 
 
 def _lapsed(votes: list[JsonValue]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import pairwise
 from typing import Final
 
 from pydantic import JsonValue
@@ -43,6 +44,16 @@ def compare_request(record: Request, entries: Sequence[AuditEntry]) -> Iterator[
     has_reminder = any(entry.event is AuditAction.REQUEST_REMINDED for entry in entries)
     if has_reminder != (record.reminded_at is not None):
         yield "its reminder is not that of its entries"
+    yield from _compare_escalation(record, entries)
+
+
+def _compare_escalation(record: Request, entries: Sequence[AuditEntry]) -> Iterator[str]:
+    said = [entry.details.get("steps") for entry in entries if entry.event is AuditAction.REQUEST_ESCALATED]
+    steps = [each for each in said if isinstance(each, int)]
+    if record.escalated_steps != (steps[-1] if steps else 0):
+        yield "the steps of its escalation that were announced are not those of its entries"
+    if any(later <= earlier for earlier, later in pairwise((0, *steps))):
+        yield "a step of its escalation was announced twice"
 
 
 def _compare_confirmation(

@@ -278,7 +278,7 @@ class Policy(BaseModel):
     @cached_property
     def waiting(self) -> WaitingRules:
         """What this version says about requests that wait: reminders and escalation."""
-        return WaitingRules(self.document)
+        return WaitingRules(self.document, self._people)
 
     @cached_property
     def _requests(self) -> RequestRules:

@@ -6,8 +6,10 @@ Invariant: nothing here gives anybody a right. A person who was notified is judg
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from core.duty import OnCallName, on_call_name
+from core.policy.deciding import find_stepped
 from core.policy.pager_config import PagerConfig
 from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import EventTimes, PolicyDocument
@@ -51,13 +53,18 @@ class NotificationRules:
         made_under = self.document.break_glass_rule(rule)
         return self.pager is not None and (made_under is None or made_under.page)
 
-    def deciders_of(self, rule: str) -> frozenset[PrincipalSelector]:
+    def deciders_of(
+        self, rule: str, waits_since: datetime | None = None, now: datetime | None = None
+    ) -> frozenset[PrincipalSelector]:
         """Who may decide on a request that was made under this rule, as people, user groups, schedules and addresses.
 
-        Empty when the rule is no longer in the policy.
+        With the time, also those to whom a request that has waited since then has escalated by now. Empty when the
+        rule is no longer in the policy.
         """
         made_under = self.document.approval_rule(rule)
-        return self.people.leaves(made_under.approvers) if made_under is not None else frozenset()
+        if made_under is None:
+            return frozenset()
+        return self.people.leaves((*made_under.approvers, *find_stepped(made_under, waits_since, now)))
 
     def schedules_of(self, rule: str) -> frozenset[OnCallName]:
         """The schedules that say who may decide on a request that was made under this rule."""

@@ -97,6 +97,7 @@ class WaitingRequests:
         to: list[JsonValue] = [str(each) for each in dict.fromkeys(each for step in come for each in step.to)]
         details: dict[str, JsonValue] = {
             "rule": request.rule,
+            "from_step": come[0].number,
             "steps": escalated.escalated_steps,
             "escalate_after": to_nanoseconds(come[-1].at - request.waits_since),
             "to": to,

@@ -20,7 +20,7 @@ people = st.sampled_from(PEOPLE)
 
 
 class RequestMachine(RuleBasedStateMachine):
-    """The model: who voted, when people were reminded, the end (a word, by whom, when), and nothing else."""
+    """The model: who voted, when people were reminded, the steps announced, the end (a word, by whom, when), and no more."""
 
     @initialize(
         needed=st.integers(1, 3), wait=st.sampled_from([HOUR, DAY]), duration=st.sampled_from([HOUR / 2, HOUR]),
@@ -36,6 +36,7 @@ class RequestMachine(RuleBasedStateMachine):
         self.end: tuple[str, str | None, datetime | None] | None = None
         self.ended: Request | None = None
         self.reminded_at: datetime | None = None
+        self.steps = 0
 
     @rule(step=st.sampled_from([-HOUR, -timedelta(microseconds=1), timedelta(microseconds=1), HOUR / 2, HOUR, DAY]))
     def move_clock(self, step: timedelta) -> None:
@@ -98,6 +99,14 @@ class RequestMachine(RuleBasedStateMachine):
         assert (self.request is before) == (self.reminded_at is not None)
         self.reminded_at = self.reminded_at or self.now
 
+    @rule(steps=st.integers(1, 3))
+    def escalate(self, steps: int) -> None:
+        if self._must_refuse(lambda: self.request.escalate(steps, self.now), None):
+            return
+        before, self.request = self.request, self.request.escalate(steps, self.now)
+        assert (self.request is before) == (steps <= self.steps)
+        self.steps = max(self.steps, steps)
+
     @invariant()
     def the_record_is_what_the_model_says(self) -> None:
         status, by, at = self.end or ("pending", None, None)
@@ -105,6 +114,7 @@ class RequestMachine(RuleBasedStateMachine):
         assert self.request.ended_by == (by, at)
         assert [approval.approver for approval in self.request.approvals] == self.voters
         assert self.request.reminded_at == self.reminded_at
+        assert self.request.escalated_steps == self.steps
         assert self.request.is_overdue(self.now) == self._is_too_late()
         starts_at = self.made.starts_at
         opened = (max(at, starts_at) if starts_at else at) if status == "approved" and at else None

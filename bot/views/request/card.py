@@ -30,6 +30,7 @@ from bot.views.block_kit import (
     user_text,
 )
 from bot.views.request.votes import less_time, needed, vote_blocks
+from bot.views.request.waiting import NO_TERMS, WaitingTerms, waiting_blocks
 from bot.views.request.window import needed_by, starting, window
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
@@ -51,11 +52,12 @@ def request_card(
     access: AccessSummary | None = None,
     way_in: WayIn | None = None,
     ticket_url: str | None = None,
+    waiting: WaitingTerms = NO_TERMS,
 ) -> Message:
     """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn.
 
     `access` is what the decision gave, `way_in` how to use it; None for a decision without access. `ticket_url` is
-    where its ticket can be read.
+    where its ticket can be read. `waiting` is whom it escalates to, and in which hours it is approved.
     """
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     is_pending = status is RequestStatus.PENDING
@@ -63,7 +65,10 @@ def request_card(
     blocks += [*_votes(request, status), *questions_so_far(request)]
     if status is RequestStatus.PENDING:
         is_unconfirmed = request.awaits_confirmation
-        blocks.append(waits_for_confirmation(request) if is_unconfirmed else _waiting(request, deciders))
+        if is_unconfirmed:
+            blocks.append(waits_for_confirmation(request))
+        else:
+            blocks += [_waiting(request, deciders), *waiting_blocks(waiting, now)]
         blocks.append(_buttons(request, may_decide=not is_unconfirmed))
     else:
         blocks += _outcome(request, status, has_access=bool(request.rights))
