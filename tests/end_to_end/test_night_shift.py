@@ -66,6 +66,8 @@ def test_night_shift_plays_from_a_request_to_the_next_shift(playground: Playgrou
     (request,) = playground.stores.requests.iterate()
     assert (request.status, request.approver) == (RequestStatus.APPROVED, AIKO)
 
+    slack.wait_until(lambda: "Open until" in text_of(_card(playground)))
+
     # Sam's right ends with the shift, and the next person's begins.
     playground.move_clock(TO_HAND_OVER)
     refused = slack.run_command(SAM, INCIDENTS, "/breakglass", GLASS)
