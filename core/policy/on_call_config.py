@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, StrictInt, StrictStr, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchema, model_validator
 
 from core.actor import ValidUserId
 from core.policy.document import Name, PolicyModel, duration_rule, mistake
@@ -31,6 +31,7 @@ MAX_LEVEL: Final = 20
 MAX_DEMO_SHIFT: Final = timedelta(days=7)
 _SOURCE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ACCOUNT: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_PRIVATE: Final = "/private"
 _MAX_FORMAT: Final = 100
 
 SourceId = Annotated[
@@ -47,6 +48,23 @@ def _check_format(text: str) -> str:
             f"Write the title of such an event with {NAME_PLACE} once in it, like 'On call: {NAME_PLACE}'.",
         )
     return text
+
+
+def _check_feed(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    if text.lower().startswith("webcal://"):
+        raise mistake("webcal:// is only for calendar programs", "Write the same address with https:// instead.")
+    if _PRIVATE in text.lower() and not is_secret_source(text):
+        # That is what Google and PagerDuty call the addresses that need no login.
+        raise mistake(
+            "this is a calendar's private address, which is a secret",
+            "Put the address into a variable or a file, and write env:NAME or file:/path here.",
+        )
+    return text
+
+
+FeedAddress = Annotated[Address, BeforeValidator(_check_feed)]
 
 
 class PagerDutyOauthConfig(PolicyModel):
@@ -99,7 +117,7 @@ class IncidentIoConfig(PolicyModel):
 class IcalConfig(PolicyModel):
     """A calendar feed, whose events are shifts."""
 
-    url: Address = Field(description="The feed: https://…, or env:NAME or file:/path if the address is a secret.")
+    url: FeedAddress = Field(description="The feed: https://…, or env:NAME or file:/path if the address is a secret.")
     name_from: Literal["summary", "attendee"] = Field(
         default="summary",
         description="Where an event says who is on call: its title, or its attendees. Left out: summary.",

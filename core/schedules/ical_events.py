@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import icalendar
 import recurring_ical_events
+import x_wr_timezone
 
 from core.schedules.base import SchedulePerson, ScheduleRefused, Shift, order_shifts, read_person, read_shift
 
@@ -26,7 +27,20 @@ _MARGIN: Final = timedelta(days=2)
 """More than any time zone is away from UTC: the library compares times without a zone as they stand."""
 _NOT_ON_CALL: Final = frozenset({"DECLINED", "DELEGATED"})
 _NO_PERSON: Final = frozenset({"GROUP", "RESOURCE", "ROOM"})
-_FIX_FEED: Final = "Open the address where you are logged in nowhere: it has to answer with a calendar, a .ics file."
+_TIMES: Final = ("DTSTART", "DTEND", "RDATE", "EXDATE", "RECURRENCE-ID")
+_UNREADABLE: Final = (
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ArithmeticError,
+    OSError,
+    RuntimeError,
+    AssertionError,
+)
+"""What the libraries raise for a calendar that is wrong somewhere; OSError for a zone with the name of a folder."""
+_FIX_ZONE: Final = "Write `timezone: Europe/Berlin`, or which one it is, at this schedule in the policy."
+_FIX_FEED: Final = "Open the address in a private window: it has to give a calendar (a .ics file) without a login."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,7 @@ class CalendarReading:
     name_from: str = "summary"
     name_format: str | None = None
     zone: tzinfo | None = None
+    max_shifts: int = MAX_SHIFTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,49 +65,94 @@ def read_calendar(feed: bytes, since: datetime, until: datetime, reading: Calend
     """Every shift that overlaps [since, until), the earliest first. Raises ScheduleRefused."""
     calendars = _parse(feed)
     found: set[Shift] = set()
-    for calendar in calendars:
-        zone = reading.zone or _own_zone(calendar)
+    for each in calendars:
+        zone = reading.zone or _own_zone(each)
+        _check_events(each, zone)
+        calendar = _FloatingTimes(zone).walk(each) if zone else each
         for event in _occurrences(calendar, since, until):
             found.update(_shifts_of(event, zone, reading, (since, until)))
-            if len(found) > MAX_SHIFTS:
+            if len(found) > reading.max_shifts:
                 fix = "Use a calendar that has only the shifts of this schedule."
-                raise ScheduleRefused(f"The calendar has more than {MAX_SHIFTS} shifts in this time", fix)
+                raise ScheduleRefused(f"The calendar has more than {reading.max_shifts} shifts in this time", fix)
     titles = (str(each.get("X-WR-CALNAME", "")).strip() for each in calendars)
     return CalendarShifts(next((each[:_MAX_TITLE] for each in titles if each), ""), order_shifts(found, since, until))
 
 
 def _parse(feed: bytes) -> list[Any]:
-    text = feed.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = feed.removeprefix(b"\xef\xbb\xbf").strip()
     if not text[:15].upper().startswith(b"BEGIN:VCALENDAR"):
         what = "a web page" if text[:1] == b"<" else "something else"
-        raise ScheduleRefused(f"The feed is no calendar: its address answers with {what}", _FIX_FEED)
+        raise ScheduleRefused(f"The feed isn't a calendar: its address answers with {what}", _FIX_FEED)
+    if not text.upper().endswith(b"END:VCALENDAR"):
+        # Half a calendar could lack the very override that matters.
+        raise ScheduleRefused("The calendar ends in the middle", _FIX_FEED)
     try:
-        calendars: list[Any] = list(icalendar.Calendar.from_ical(text, multiple=True))
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+        return list(icalendar.Calendar.from_ical(text, multiple=True))
+    except _UNREADABLE as error:
         raise _unreadable("The calendar can't be read", error) from None
-    events = [each for calendar in calendars for each in calendar.walk("VEVENT")]
+
+
+def _check_events(calendar: Any, zone: tzinfo | None) -> None:  # noqa: ANN401 - icalendar's parts have no useful type
+    events = calendar.walk("VEVENT")
     if len(events) > MAX_EVENTS:
         raise ScheduleRefused(f"The calendar has more than {MAX_EVENTS} events", "Use a calendar without old events.")
-    for event in events:
-        _check_rules(event)
-    return calendars
+    try:
+        for event in events:
+            _check_frequencies(event)
+            for at in _stated_times(event):
+                _check_zone_of(at, zone)
+    except _UNREADABLE as error:
+        raise _unreadable("An event of the calendar can't be read", error) from None
 
 
-def _check_rules(event: Any) -> None:  # noqa: ANN401 - icalendar's events have no useful type
-    rules = event.get("RRULE", ())
-    for rule in rules if isinstance(rules, list) else (rules,):
-        for frequency in rule.get("FREQ", ()) if rule else ():
+def _check_frequencies(event: Any) -> None:  # noqa: ANN401 - as above
+    for rule in _listed(event.get("RRULE")):
+        for frequency in rule.get("FREQ", ()):
             if str(frequency).upper() not in _FREQUENCIES:
                 fix = "Write shifts that repeat each hour, day, week, month or year."
                 raise ScheduleRefused(f"An event of the calendar repeats {str(frequency).lower():.20}", fix)
 
 
+def _stated_times(event: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
+    """Everything in an event that is a time, with its parameters. One that can't be read has none, and raises."""
+    for name in _TIMES:
+        for stated in _listed(event.get(name)):
+            yield from getattr(stated, "dts", (stated,))
+
+
+def _check_zone_of(stated: Any, zone: tzinfo | None) -> None:  # noqa: ANN401 - as above
+    at = stated.dt[0] if isinstance(stated.dt, tuple) else stated.dt
+    if not isinstance(at, datetime) or at.tzinfo is not None:
+        return
+    if "TZID" in stated.params:
+        fix = "Export the calendar with its time zones (VTIMEZONE), or with names such as Europe/Berlin."
+        raise ScheduleRefused("An event of the calendar is in a time zone that isn't known", fix)
+    if zone is None:
+        raise _no_zone()
+
+
+def _no_zone() -> ScheduleRefused:
+    problem = "The calendar has events without a time zone, and doesn't say which one is meant"
+    return ScheduleRefused(problem, _FIX_ZONE)
+
+
+class _FloatingTimes(x_wr_timezone.CalendarWalker):  # type: ignore[misc]  # the library has no types
+    """Puts times without a zone into one. Otherwise a start without one would be taken for one in its exception's."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+
+    def walk_value_datetime(self, dt: datetime) -> datetime:
+        """The time with a zone."""
+        return dt.replace(tzinfo=self._zone) if dt.tzinfo is None else dt
+
+
 def _occurrences(calendar: Any, since: datetime, until: datetime) -> Iterable[Any]:  # noqa: ANN401 - as above
-    # Its own times and exceptions are the library's matter; an override that cancels one comes back as cancelled.
     try:
         found = recurring_ical_events.of(calendar).between(since - _MARGIN, until + _MARGIN)
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError, OverflowError, ArithmeticError) as error:
+    except _UNREADABLE as error:
         raise _unreadable("An event of the calendar can't be read", error) from None
+    # An override that cancels one of a series comes back as cancelled.
     return (each for each in found if str(each.get("STATUS", "")).upper() != "CANCELLED")
 
 
@@ -102,9 +162,8 @@ def _own_zone(calendar: Any) -> tzinfo | None:  # noqa: ANN401 - as above
         return None
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        fix = "Write `timezone: Europe/Berlin`, or which one it is, at this schedule in the policy."
-        raise ScheduleRefused("The calendar is in a time zone that isn't known (X-WR-TIMEZONE)", fix) from None
+    except (LookupError, ValueError, OSError):
+        raise ScheduleRefused("The calendar is in a time zone that isn't known (X-WR-TIMEZONE)", _FIX_ZONE) from None
 
 
 def _shifts_of(
@@ -124,18 +183,12 @@ def _shifts_of(
 
 
 def _moment(event: Any, name: str, zone: tzinfo | None) -> datetime:  # noqa: ANN401 - as above
-    stated = event.get(name) or event["DTSTART"]
-    at: date | datetime = stated.dt
+    at: date | datetime = event[name].dt
     if isinstance(at, datetime) and at.tzinfo is not None:
         return at
-    if "TZID" in stated.params:
-        fix = "Export the calendar with its time zones (VTIMEZONE), or with names such as Europe/Berlin."
-        raise ScheduleRefused("An event of the calendar is in a time zone that isn't known", fix)
     if zone is None:
-        fix = "Write `timezone: Europe/Berlin`, or which one it is, at this schedule in the policy."
-        raise ScheduleRefused("The calendar has events without a time zone, and doesn't say which one is meant", fix)
-    local = at if isinstance(at, datetime) else datetime.combine(at, time())
-    return local.replace(tzinfo=zone)
+        raise _no_zone()
+    return (at if isinstance(at, datetime) else datetime.combine(at, time())).replace(tzinfo=zone)
 
 
 def _people(event: Any, reading: CalendarReading) -> Iterator[SchedulePerson]:  # noqa: ANN401 - as above
@@ -158,8 +211,7 @@ def _titled(event: Any, name_format: str | None) -> SchedulePerson | None:  # no
 
 
 def _attendees(event: Any) -> Iterator[SchedulePerson | None]:  # noqa: ANN401 - as above
-    stated = event.get("ATTENDEE", ())
-    for each in stated if isinstance(stated, list) else (stated,):
+    for each in _listed(event.get("ATTENDEE")):
         params = {name: str(value).upper() for name, value in each.params.items() if name in {"PARTSTAT", "CUTYPE"}}
         if params.get("PARTSTAT") in _NOT_ON_CALL or params.get("CUTYPE") in _NO_PERSON:
             continue
@@ -167,6 +219,11 @@ def _attendees(event: Any) -> Iterator[SchedulePerson | None]:  # noqa: ANN401 -
         address = text[7:] if text[:7].lower() == "mailto:" else ""
         name = str(each.params.get("CN", "")) or None
         yield read_person(address.lower() or name or "", name or address, address.lower() or None)
+
+
+def _listed(stated: Any) -> list[Any]:  # noqa: ANN401 - as above
+    """What stands there once is no list in the library."""
+    return [] if stated is None else stated if isinstance(stated, list) else [stated]
 
 
 def _unreadable(problem: str, error: Exception) -> ScheduleRefused:

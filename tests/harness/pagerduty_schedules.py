@@ -25,6 +25,7 @@ KEY: Final = "u+pagerduty-key"
 SCHEDULE: Final = "PABC123"
 CLIENT: Final = ("client-1", "app-secret")
 ACCEPT: Final = "application/vnd.pagerduty+json;version=2"
+SOMEBODY: Final = RosterPerson("PSAM", "Sam Example", "sam@example.com")
 NOW: Final = datetime(2026, 1, 15, 12, tzinfo=UTC)
 _KNOWN: Final = {"schedule_ids[]", "include[]", "since", "until", "limit", "offset", "earliest", "total", "time_zone"}
 _MAX_LIMIT: Final = 100
@@ -39,6 +40,7 @@ class FakePagerDuty(ScheduleServer):
         self.schedules: dict[str, list[RosterShift]] = {SCHEDULE: []}
         self.policies: dict[str, tuple[tuple[int, str], ...]] = {"PPOLICY1": ((1, SCHEDULE),)}
         """Which schedule is on which level."""
+        self.max_end = _MAX_END
         self.tokens: set[str] = set()
         self.filters = True
         """False for a gateway that drops the filter of schedules."""
@@ -95,7 +97,7 @@ class FakePagerDuty(ScheduleServer):
         now = NOW + self.clock_is_off
         since, until = (_read(call.get(name)) or now for name in ("since", "until"))
         # More than 100 a page, or beyond 10,000, is refused; so is a range that ends before it begins.
-        if limit > _MAX_LIMIT or offset + limit > _MAX_END or until < since:
+        if limit > _MAX_LIMIT or offset + limit > self.max_end or until < since:
             return as_json({"error": {"message": "Invalid Input Provided", "code": 2001}}, HTTPStatus.BAD_REQUEST)
         found = self._entries(call.all("schedule_ids[]"), since, until)
         if call.get("earliest") == "true":
