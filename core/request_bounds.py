@@ -20,6 +20,8 @@ MAX_DECIDE_WITHIN: Final = timedelta(days=7)
 """The longest wait that a policy may set. It bounds how far back a look-up of access must go."""
 MAX_STARTS_WITHIN: Final = MAX_DECIDE_WITHIN
 """How far ahead access may start at most. No further than the longest wait: the wait ends with the start."""
+OLDEST_LIVE: Final = MAX_STARTS_WITHIN + MAX_DURATION
+"""How long ago access was decided, at most, that can have time left: it may have opened long after."""
 MIN_LEAD: Final = timedelta(minutes=5)
 """How long before its start a request is made at least: what starts sooner is better asked for as access from now."""
 MIN_GRANTED: Final = timedelta(minutes=1)

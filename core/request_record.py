@@ -111,11 +111,10 @@ class RequestRecord(AccessRecord):
         """How far ahead its start was when it was made; None for access from now on."""
         return self.starts_at - self.created_at if self.starts_at is not None else None
 
-    def find_reminder(self, wait: timedelta) -> datetime:
-        """When the approvers are reminded: after this wait, or halfway to the start if that comes sooner."""
-        if self.starts_at is None:
-            return self.waits_since + wait
-        return self.waits_since + min(wait, (self.starts_at - self.waits_since) / 2)
+    @property
+    def halfway(self) -> datetime | None:
+        """When half of the wait for its start is over: people are reminded then at the latest. None for access now."""
+        return self.waits_since + (self.starts_at - self.waits_since) / 2 if self.starts_at is not None else None
 
     def has_approval_by(self, approver: str) -> bool:
         """True when this person's vote counts already."""

@@ -17,7 +17,10 @@ STARTS_AT: Final = "starts_at"
 """The field of a request that such a time is written for."""
 WRITE_IT: Final = "Write it like tomorrow 22:00, at 22:00, monday 22:00 or 2026-11-24 22:00."
 _WEEK: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTHS: Final = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_MONTHS: Final = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?"
+    "|nov(?:ember)?|dec(?:ember)?"
+)
 _WEEKDAY: Final = "|".join(f"{name}|{name[:3]}" for name in _WEEK)
 _DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _DAY: Final = rf"today|tomorrow|(?:on\s+)?(?:{_WEEKDAY}|{_DATE})"
@@ -32,7 +35,7 @@ _DAY_FIRST: Final = re.compile(
 _TIME_FIRST: Final = re.compile(rf"at\s+{_TIME.format(1)}{_ZONE.format(1)}(?:\s+(?P<day>{_DAY}))?{_END}", re.IGNORECASE)
 _LIKE_A_TIME: Final = re.compile(
     rf"(?:(?:at\s+)?[0-9]{{1,2}}(?::[0-9]{{2}}(?::[0-9]{{2}})?|\s?[ap]m)|{_LATER}|tonight|noon|midnight"
-    rf"|next\s+(?:{_WEEKDAY})|[0-9]{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:{_MONTHS})[a-z]*|(?:{_MONTHS})[a-z]*\s+[0-9]{{1,2}}"
+    rf"|next\s+(?:{_WEEKDAY})|[0-9]{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:{_MONTHS})|(?:{_MONTHS})\s+[0-9]{{1,2}}"
     rf"|[0-9]{{1,2}}\.[0-9]{{1,2}}\.(?:[0-9]{{4}})?|[0-9]{{1,2}}/[0-9]{{1,2}}(?:/[0-9]{{2,4}})?)(?=[\s,;]|$)",
     re.IGNORECASE,
 )

@@ -32,8 +32,10 @@ def find_abilities(policy: PolicySource, directory: Directory, person: Actor) ->
         return ALL_ABILITIES
     if _needed(rules, known):
         return ALL_ABILITIES
+    terms = [rules.terms_for(profile.name, known) for profile in rules.requestable_profiles(known)]
     return Abilities(
-        may_request=bool(rules.requestable_profiles(known)),
+        may_request=bool(terms),
+        may_start_later=any(rule.starts_within is not None for rule in terms if rule is not None),
         may_decide=any(_judge_deciding(rules, known, name).is_allowed for name in rules.document.profiles),
         may_declare=bool(rules.declarable_profiles(known)),
         is_admin=rules.judge_admin(known).is_allowed,

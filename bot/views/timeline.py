@@ -78,7 +78,8 @@ def request_timeline(read: RequestTimeline) -> Message:
     request = read.request
     who = acting(request.requester, request.service)
     title = f"*Timeline of request* {code(request.id)} · {code(request.profile)} · {who}"
-    return _message(title, [f"rule {code(request.rule)}"], request.id, read, request.chain)
+    starts = [f"starts {moment(request.starts_at)}"] if request.starts_at is not None else []
+    return _message(title, [f"rule {code(request.rule)}", *starts], request.id, read, request.chain)
 
 
 def _message(title: str, facts: Sequence[str], record_id: str, read: Timeline | RequestTimeline, chain: str) -> Message:

@@ -86,6 +86,11 @@ class AccessSummary:
         return self.ended_early is not None and str(self.ended_early.by) == self.grantee
 
     @property
+    def is_cancelled(self) -> bool:
+        """True when somebody ended it before its start: it never opened, and won't."""
+        return self.ended_early is not None and self.ended_early.at < self.starts_at and not self.was_open
+
+    @property
     def refused(self) -> tuple[RightSummary, ...]:
         """The rights that could not be given."""
         return tuple(each for each in self.rights if each.phase is AccessPhase.FAILED)

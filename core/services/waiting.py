@@ -121,6 +121,8 @@ class WaitingRequests:
         if request.status is not RequestStatus.PENDING or request.reminded_at is not None:
             return None
         at = self._policy.current().waiting.reminder_at(request.rule, request.profile, request.waits_since)
+        # Of a start that is near, people are reminded while there is time.
+        at = min(at, request.halfway or at) if at is not None else None
         return at if at is not None and at < request.expires_at else None
 
 

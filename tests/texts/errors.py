@@ -262,6 +262,7 @@ def _policy_says_no() -> dict[str, CountersignError]:
     acts: dict[str, Callable[[], object]] = {
         "request, not among the requesters": lambda: POLICY.judge_request(invoker, "prod", HOUR, NOW).require(),
         "request, too long": lambda: POLICY.judge_request(requester, "prod", 5 * HOUR, NOW).require(),
+        "request, starts later": lambda: POLICY.judge_request(requester, "prod", HOUR, NOW, LATER).require(),
         "request, no such profile": lambda: POLICY.judge_request(requester, "prd", HOUR, NOW).require(),
         "approve, not an approver": lambda: approve(invoker),
         "approve, one's own": lambda: approve(approver, requester=APPROVER),

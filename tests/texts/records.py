@@ -97,6 +97,11 @@ def pending(votes: int = 1) -> Request:
     return a_request(request_id=REQUEST, required_approvals=votes)
 
 
+def scheduled() -> Request:
+    """A request of access that starts later."""
+    return pending().schedule(NOW + 24 * HOUR)
+
+
 def half_approved() -> Request:
     """A request with one of two approvals, and a comment."""
     return pending(2).approve(APPROVER, LATER, "Fine for tonight")

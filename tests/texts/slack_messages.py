@@ -88,6 +88,8 @@ def _on(surface: str, messages: Iterator[tuple[str, Message]] | list[tuple[str, 
 def _request_cards() -> Iterator[tuple[str, Message]]:
     deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
     yield "pending", request_card(records.pending(), NOW, deciders)
+    yield "pending, starts later", request_card(records.scheduled(), NOW, deciders)
+    yield "approved, starts later", request_card(records.scheduled().approve(APPROVER, LATER), LATER)
     yield "pending, a vote lapsed", request_card(records.half_approved_again(), NOW, deciders)
     yield "pending, with one of two votes", request_card(records.half_approved(), LATER, deciders)
     yield "approved by one", request_card(records.approved_by_one(), LATER)
@@ -114,6 +116,11 @@ def _request_notices() -> Iterator[tuple[str, Message]]:
     yield "a reminder", request_notices.still_waiting(records.pending(), "")
     deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
     yield "a reminder to those who may decide", request_notices.still_waiting(records.pending(2), deciders)
+    later = records.scheduled()
+    yield "a reminder of one that starts later", request_notices.still_waiting(later, deciders)
+    approved_later = later.approve(APPROVER, LATER)
+    yield "approved, starts later", request_notices.ended(approved_later)
+    yield "approved, starts later, to the requester", request_notices.outcome(approved_later, PLACE)
     ends = (records.approved_by_one(), records.denied(), records.cancelled(), records.replaced(), records.expired())
     for request in ends:
         instead = " for break-glass" if request.replaced_by else ""

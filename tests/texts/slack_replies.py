@@ -22,7 +22,7 @@ from bot.views.help import ALL_ABILITIES, Abilities, access_help, break_glass_he
 from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import explain
 from bot.views.request import replies as request_replies
-from bot.views.too_long import is_about_duration, too_long
+from bot.views.too_long import is_about_duration, is_about_start, other_start, too_long
 from core.errors import InvalidInput, LimitReached, NotAllowed, StoreMisconfigured, StoreUnavailable
 from core.open_requests import OPEN_REQUEST
 from core.request import Request
@@ -83,6 +83,14 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     yield "/access, pending", replies.submitted(request)
     yield "/access, pending, two votes", replies.submitted(records.pending(2))
     yield "/access, pending, may break the glass", replies.submitted(request, may_declare=True)
+    later = records.scheduled()
+    yield "/access, pending, starts later", replies.submitted(later)
+    at_its_start = later.approve(APPROVER, LATER, None)
+    yield (
+        "/access, starts later, approved by the policy",
+        replies.submitted(at_its_start.model_copy(update={"approver": "policy:prod"})),
+    )
+    yield "Approve, the last vote, starts later", request_replies.voted(at_its_start)
     open_until = LimitReached(OPEN_REQUEST, request.id, request.expires_at)
     link = "https://acme.slack.com/archives/C0ACCESS1/p1768449225000100"
     yield "/access, this is open already", replies.already_open(request.profile, open_until, link)
@@ -125,6 +133,12 @@ def _about_lines() -> Iterator[tuple[str, Message]]:
     words = (PROD, "4h", "deploy the fix for INC-12")
     assert is_about_duration(refusal)
     yield "/access, too long", too_long(refusal, "/access", *words, now=NOW, reader="")
+    too_far = NotAllowed(
+        "submit", ("rule prod allows a start up to 2d ahead, and this one is 3d ahead",), None, ("start",)
+    )
+    assert is_about_start(too_far)
+    line = (PROD, "2h", "tomorrow 22:00", "deploy the fix for INC-12")
+    yield "/access, starts too far ahead", other_start(too_far, "/access", *line, now=NOW, reader="")
     yield "/breakglass close, several are live", which_to_close((records.active(), records.active()), "")
     yield "/breakglass close, nothing is live", nothing_to_close(None)
     yield "/breakglass close prod, nothing is live", nothing_to_close(PROD)
