@@ -27,7 +27,7 @@ from bot.views.block_kit import (
 from bot.views.links import NO_PLACE, CardPlace, where_line, where_with_id
 from bot.views.request.card import APPROVE, DENY
 from bot.views.request.votes import lapsed_votes, less_time, needed
-from bot.views.request.window import needed_by, window
+from bot.views.request.window import needed_by, starting, window
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
