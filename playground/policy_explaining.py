@@ -85,7 +85,13 @@ class Explainer:
             # There is no request to decide on, and why not is the answer.
             return asked
         return policy.judge_decider(
-            "approve", person, profile=question.profile, rule=asked.rule, requester=UserId(requester.id)
+            "approve",
+            person,
+            profile=question.profile,
+            rule=asked.rule,
+            requester=UserId(requester.id),
+            waits_since=now,
+            now=now,
         )
 
     def _find(self, policy: Policy, person: str) -> Actor:

@@ -87,6 +87,8 @@ def describe_request(
         asked_by_name=_name_of(request.asked_by, find_name),
         awaits_confirmation=is_pending and request.awaits_confirmation,
         bundle=request.bundle,
+        ticket=request.ticket,
+        ticket_problem=request.ticket_problem,
         service=request.service,
         device=request.device,
         justification=request.justification,

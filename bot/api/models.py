@@ -56,6 +56,9 @@ class ProfileInfo(ResponseBody):
     starts_within_seconds: int | None = Field(
         default=None, description="How far ahead access may start. Absent: it starts with the approval."
     )
+    ticket: str | None = Field(
+        default=None, description="An example of the ticket that a request needs. Absent: it needs none."
+    )
     has_access: bool = Field(description="False for a profile whose approval doesn't open anything at a target.")
     has_credentials: bool = Field(description="Whether POST /v1/credentials/{profile} can give AWS credentials for it.")
 
@@ -76,6 +79,13 @@ class NewRequest(RequestBody):
         default=None,
         description="When the access is to start, such as 2026-01-15T22:00:00Z, for profiles with "
         "`starts_within_seconds`. It has to be approved by then. Absent: with the approval.",
+    )
+    ticket: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=500,
+        description="The ticket that it is for, such as INC-12, for profiles with `ticket`. Absent: the one that the "
+        "justification names.",
     )
 
 
@@ -162,6 +172,10 @@ class RequestInfo(ResponseBody):
         default=False, description="Somebody asked on behalf of the requester, who has not confirmed it yet."
     )
     bundle: str | None = Field(default=None, description="The same for requests that were made in one form.")
+    ticket: str | None = Field(default=None, description="The ticket that it is for.")
+    ticket_problem: str | None = Field(
+        default=None, description="Why the ticket couldn't be checked. Absent: it was, or needs no check."
+    )
     service: str | None = None
     device: str | None = None
     justification: str

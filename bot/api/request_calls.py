@@ -85,6 +85,7 @@ class RequestCalls:
                     max_duration_seconds=int(terms.max_duration.total_seconds()),
                     required_approvals=terms.required_approvals,
                     starts_within_seconds=_seconds(terms.starts_within),
+                    ticket=terms.ticket.example if terms.ticket is not None else None,
                     approvers=self._people(str(each) for each in approvers if each.value != actor.id),
                     has_access=bool(targets),
                     has_credentials=any(isinstance(each, AwsRoleConfig) for each in targets),
@@ -108,11 +109,13 @@ class RequestCalls:
             device=user.device.name,
             device_id=user.device.id,
             starts_at=body.starts_at,
+            ticket=body.ticket,
         )
         least, most = JUSTIFICATION_LENGTH
         words = clean_text("justification", body.justification, at_least=least, at_most=most)
         asked = (body.profile, duration, words, body.starts_at)
-        if (request.profile, request.duration, request.justification, request.starts_at) != asked:
+        is_same = (request.profile, request.duration, request.justification, request.starts_at) == asked
+        if not is_same or (body.ticket is not None and (request.ticket or "") not in body.ticket):
             # As draft-ietf-httpapi-idempotency-key-header has it.
             status = HTTPStatus.UNPROCESSABLE_ENTITY
             raise ApiRefusal(

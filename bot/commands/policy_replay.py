@@ -78,7 +78,7 @@ def replay(
     """List the past requests, votes, emergencies and refusals that would differ under the policy file.
 
     User groups are as Slack last described them to the bot, unless --group says who is in one. Who was on call is as
-    the audit trail recorded it of each decision, unless --on-call says who it was.
+    the audit trail recorded it of each decision; where it recorded nothing, --on-call says who it was.
     """
     loaded, _ = load_policy_file(policy_path, as_json=as_json)
     with plain_errors():
@@ -131,9 +131,9 @@ def _with_trail(
     known: KnownDuties,
     judge: Callable[[KnownDuties], ReplayedDecision | None],
 ) -> ReplayedDecision | None:
-    """The same decision, judged again with what the trail keeps if it depends on who was on call."""
+    """The same decision, judged again with what the trail keeps if it may depend on who was on call."""
     found = judge(known)
-    if found is None or not any(map(is_on_call_name, found.unknown)):
+    if found is None or not (known.said or any(map(is_on_call_name, found.unknown))):
         return found
     return judge(known.with_entries(stores.audit.get_chain(chain), about))
 

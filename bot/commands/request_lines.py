@@ -30,6 +30,9 @@ def describe_request(request: RequestInfo, now: datetime) -> Iterator[str]:
     yield f"request {one_line(request.id)}{whose}: {one_line(request.profile)} for {duration}{start}"
     asker = f" by {one_line(request.asked_by_name or request.asked_by)}" if request.asked_by else ""
     yield f"  asked {local_time(request.created_at, now)}{asker}: {one_line(request.justification)}"
+    if request.ticket is not None:
+        unchecked = f", which couldn't be checked: {one_line(request.ticket_problem)}" if request.ticket_problem else ""
+        yield f"  ticket {one_line(request.ticket)}{unchecked}"
     for question in request.questions:
         yield f"  {name_of(question.asker)} asks: {one_line(question.text)}"
         yield f"  answer: {one_line(question.answer)}" if question.answer else "  not answered yet; answer it in Slack"

@@ -49,7 +49,7 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
         with closing(roster), closing(services.targets):
             # Whom to notify: it is not looked up while something is being sent.
             roster.look(SCHEDULES_SECONDS)
-            sweeper = build_sweeper(services, build_sinks(ports, roster))
+            sweeper = build_sweeper(services, build_sinks(ports, roster=roster))
             if retry_parked:
                 click.echo(f"retrying {count_of(sweeper.retry_parked(), 'failed notification')}")
             swept = sweeper.sweep()

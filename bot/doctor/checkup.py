@@ -7,21 +7,27 @@ that can't be used is not judged by that setting's default.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bot.doctor.access_checks import FindEmail, check_targets
 from bot.doctor.directory_checks import check_deciding_groups
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.mfa_checks import check_mfa
+from bot.doctor.on_call_checks import check_schedules, people_in_slack
 from bot.doctor.pager_checks import check_pager
 from bot.doctor.setting_checks import AllSettings, check_settings, examine_all
+from bot.doctor.slack_calls import PatientSlack
 from bot.doctor.slack_checks import SlackChecks
 from bot.doctor.store_checks import check_store
 from bot.settings import Settings, SlackSettings
+from bot.slack.manifest import needs_email
 from core.clock import Clock
+from core.errors import CountersignError
 from core.invalid_policy import InvalidPolicy
 from core.policy import Policy, load_policy
 from core.policy.file_access import find_writers
+from core.schedules.people import PeopleOnCall
 
 
 def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
@@ -37,6 +43,7 @@ def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
     if policy.found is not None and policy.found.targets:
         yield from check_targets(policy.found, clock, _email_finder(slack, clock))
     if policy.found is not None:
+        yield from check_schedules(policy.found, clock, _people_finder(slack, policy.found, clock))
         yield from check_pager(policy.found)
     if settings is not None and "store" not in read.deployment.bad:
         is_keyring_known = not {"audit_key", "audit_signing_key"} & read.deployment.bad
@@ -75,7 +82,7 @@ def _check_slack(read: AllSettings, slack: SlackSettings, policy: Policy | None,
     if checks.is_known:
         document = policy.document if policy is not None else None
         yield from checks.check_scopes(
-            is_email_trusted=document is not None and document.identity.trust_email,
+            is_email_needed=policy is not None and needs_email(policy),
             has_picture=document is not None and document.summary.monthly and document.summary.picture,
         )
         yield from checks.check_clock()
@@ -103,6 +110,15 @@ def _email_finder(slack: SlackSettings | None, clock: Clock) -> FindEmail | None
     if slack is None or not slack.bot_token.get_secret_value():
         return None
     return SlackChecks(slack.bot_token, slack.api_url, clock).find_email
+
+
+def _people_finder(slack: SlackSettings | None, policy: Policy, clock: Clock) -> PeopleOnCall | None:
+    """None when Slack can't be asked: why, another check says."""
+    if not policy.document.on_call or slack is None or not slack.bot_token.get_secret_value():
+        return None
+    with suppress(CountersignError):
+        return people_in_slack(PatientSlack(slack.bot_token, slack.api_url, clock).client, policy, clock)
+    return None
 
 
 def _channels(policy: Policy) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from bot.interactions.abilities import find_abilities
@@ -164,7 +164,9 @@ class RequestQueries:
         people = self._judging()
         for request in iterate_records(lambda cursor: self._store.list_by_status(RequestStatus.PENDING, cursor=cursor)):
             if self._waits_for(people, request, person):
-                yield RequestRow(request, may_decide=True)
+                yield RequestRow(
+                    request, may_decide=True, approve_from=_find_opening(people, request, person, self._clock.now())
+                )
 
     def _waits_for(self, people: Judging, request: Request, person: Actor) -> bool:
         if request.awaits_confirmation:
@@ -177,6 +179,14 @@ class RequestQueries:
 
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)
+
+
+def _find_opening(people: Judging, request: Request, person: Actor, now: datetime) -> datetime | None:
+    """When the approver hours open for somebody who can't approve before then; None for everybody else."""
+    hours = people.policy.waiting.hours(request.rule, request.profile)
+    if hours is None or people.judge_decider("approve", request, person, now).is_allowed:
+        return None
+    return hours.next_opening(now)
 
 
 def _may_declare(policy: Policy, person: Actor, profile: str) -> bool:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from bot.notifications.on_call_people import OnCallPeople
+from bot.notifications.page_news import FindPage, no_page
 from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, Post, ShownRecord
 from bot.notifications.shown import load_shown, place_of, way_in_of
 from bot.views.block_kit import Message
@@ -28,6 +29,7 @@ from bot.views.break_glass.notices import (
     reviewed,
 )
 from bot.views.mentions import mention_all, mention_deciders
+from bot.views.paging import with_page
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.clock import Clock
@@ -43,12 +45,14 @@ _DIRECT_PREFIX: Final = "D"
 """The prefix of a direct message channel's id: nobody else would see a card there."""
 
 
-def break_glass_notifier(stores: Stores, clock: Clock, roster: Roster | None = None) -> Notifier[BreakGlassEvent]:
+def break_glass_notifier(
+    stores: Stores, clock: Clock, find_page: FindPage = no_page, roster: Roster | None = None
+) -> Notifier[BreakGlassEvent]:
     """The notifier of break-glass events. `roster` says who is on call, to notify them."""
     people = OnCallPeople(roster or NoRoster())
 
     def load(record_id: str) -> ShownEvent:
-        return load_shown(stores.break_glass.get(EventId(record_id)), stores, clock)
+        return load_shown(stores.break_glass.get(EventId(record_id)), stores, clock, find_page)
 
     plans: EventPlans = {**_PLANS, AuditAction.REVIEW_REMINDED: partial(_reminder, people)}
     return Notifier(load=load, draw=partial(_draw, people), plans=plans, copies_in=_copies_in)
@@ -56,7 +60,7 @@ def break_glass_notifier(stores: Stores, clock: Clock, roster: Roster | None = N
 
 def _draw(people: OnCallPeople, shown: ShownEvent, policy: Policy, now: datetime) -> Message:
     event, notified = shown.record, policy.notifications.mentioned_by(shown.record.rule)
-    return break_glass_card(
+    card = break_glass_card(
         event,
         now,
         mention_all(notified, people.of(notified)),
@@ -65,6 +69,7 @@ def _draw(people: OnCallPeople, shown: ShownEvent, policy: Policy, now: datetime
         way_in=way_in_of(shown, policy),
         fallbacks=policy.fallbacks_for(event.profile),
     )
+    return with_page(card, shown.page)
 
 
 def _copies_in(event: BreakGlassEvent) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.views.mentions import OnCallNow, mention_all, mention_deciders, name_on_call, name_silently
+from bot.views.mentions import MAX_IN_STEP, OnCallNow, mention_deciders, name_on_call, name_silently
 from bot.views.request.waiting import WaitingTerms
 from core.actor import UserId
 from core.on_call import Roster, on_call_name
@@ -39,7 +39,7 @@ class OnCallPeople:
     def mention_step(self, request: Request, policy: Policy, steps: Collection[TimedStep]) -> str:
         """Everybody whom these steps of its escalation name."""
         named = self._named(request, policy, steps)
-        return mention_all(sorted(named, key=lambda each: (each.kind, each.value)), self.of(named))
+        return mention_deciders(named, leave_out=involved_in(request), on_call=self.of(named), most=MAX_IN_STEP)
 
     def find_on_call(self, request: Request, policy: Policy, now: datetime) -> tuple[UserId, ...]:
         """Each person who can decide because they are on call."""

@@ -6,14 +6,9 @@ any instance shows it. A policy without a pager costs no read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
-from typing import Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
-from bot.notifications.plan import Notifier, ShownRecord
-from bot.views.block_kit import Message
-from bot.views.paging import with_page
 from core.access.grant import Grant
 from core.access.grant_status import GrantStatus
 from core.access.session import Session, SessionId
@@ -22,13 +17,19 @@ from core.clock import parse_time
 from core.pagers.base import PageAcknowledgement
 from core.pagers.page_ledger import PageLedger
 from core.pagers.pages import Pages
-from core.policy import Policy, PolicySource
+from core.policy import PolicySource
 from core.record import Record
 from core.stores.base import Stores
 
-R = TypeVar("R", bound=Record)
-WHO: Final = "by"
-WHEN: Final = "acknowledged_at"
+FindPage: TypeAlias = Callable[[Record, Sequence[Grant]], PageLedger | None]
+"""The page that the card of a record shows, with these grants."""
+WHO = "by"
+WHEN = "acknowledged_at"
+
+
+def no_page(_record: Record, _grants: Sequence[Grant]) -> PageLedger | None:
+    """For cards without pages."""
+    return None
 
 
 class PageNews:
@@ -38,18 +39,6 @@ class PageNews:
         self._stores = stores
         self._policy = policy
         self._pages = Pages(stores.break_glass)
-
-    def shown_on(self, notifier: Notifier[R]) -> Notifier[R]:
-        """The notifier whose cards show who acknowledged a page."""
-
-        def load(record_id: str) -> ShownRecord[R]:
-            shown = notifier.load(record_id)
-            return replace(shown, page=self.find(shown.record, shown.grants))
-
-        def draw(shown: ShownRecord[R], policy: Policy, now: datetime) -> Message:
-            return with_page(notifier.draw(shown, policy, now), shown.page)
-
-        return replace(notifier, load=load, draw=draw)
 
     def find(self, record: Record, grants: Sequence[Grant]) -> PageLedger | None:
         """The acknowledged page of a record, or of one of its grants whose revoke is due. Raises StoreError."""

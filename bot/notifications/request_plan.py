@@ -14,10 +14,12 @@ from typing import TypeAlias
 
 from bot.notifications.asking_plan import plan_answer, plan_confirmed, plan_question, to_asker, to_confirm
 from bot.notifications.on_call_people import OnCallPeople
+from bot.notifications.page_news import FindPage, no_page
 from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, ShownRecord
 from bot.notifications.shown import load_shown, place_of, way_in_of
 from bot.views.block_kit import Block, Message
 from bot.views.links import where_with_id
+from bot.views.paging import with_page
 from bot.views.request.card import request_card
 from bot.views.request.notices import (
     approval_added,
@@ -39,11 +41,13 @@ from core.stores.base import Stores
 ShownRequest: TypeAlias = ShownRecord[Request]
 
 
-def request_notifier(stores: Stores, clock: Clock, roster: Roster | None = None) -> Notifier[Request]:
+def request_notifier(
+    stores: Stores, clock: Clock, find_page: FindPage = no_page, roster: Roster | None = None
+) -> Notifier[Request]:
     """The notifier of requests. `roster` says who is on call, to notify them."""
 
     def load(record_id: str) -> ShownRequest:
-        return load_shown(stores.requests.get(RequestId(record_id)), stores, clock)
+        return load_shown(stores.requests.get(RequestId(record_id)), stores, clock, find_page)
 
     plans = RequestPlans(OnCallPeople(roster or NoRoster()))
     return Notifier(load=load, draw=plans.draw, plans=plans.by_action())
@@ -77,7 +81,8 @@ class RequestPlans:
         deciders = self.people.mention_deciders(request, policy, now)
         terms = self.people.find_terms(request, policy, now)
         ticket = policy.tickets.link(request.rule, request.ticket)
-        return request_card(request, now, deciders, shown.access, way_in_of(shown, policy), ticket, terms)
+        card = request_card(request, now, deciders, shown.access, way_in_of(shown, policy), ticket, terms)
+        return with_page(card, shown.page)
 
     def _submitted(self, _entry: AuditEntry, shown: ShownRequest, policy: Policy) -> NotificationPlan:
         to_person = to_confirm(shown.record, _where(shown, policy))

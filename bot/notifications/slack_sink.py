@@ -78,8 +78,8 @@ class SlackSink:
         self._wants_dm = DmChoices(stores.preferences, clock).wants_dm
         self._pages = PageNews(stores, policy)
         self._notifiers: Mapping[str, Notifier[Any]] = {
-            BreakGlassEvent.KIND: self._pages.shown_on(break_glass_notifier(stores, clock, roster)),
-            Request.KIND: self._pages.shown_on(request_notifier(stores, clock, roster)),
+            BreakGlassEvent.KIND: break_glass_notifier(stores, clock, self._pages.find, roster),
+            Request.KIND: request_notifier(stores, clock, self._pages.find, roster),
         }
         self._access = AccessNewsDelivery(
             stores, policy, clock, self._cards, self._posted, self._notifiers, self._permalinks, self._wants_dm

@@ -85,7 +85,8 @@ class RequestSubmitter:
 
 def _start(asked: NewRequest) -> tuple[str, ...]:
     # What has none is noted as an older version noted it.
-    return (asked.starts_at.isoformat(),) if asked.starts_at is not None else ()
+    start = (asked.starts_at.isoformat(),) if asked.starts_at is not None else ()
+    return (*start, f"ticket {asked.ticket}") if asked.ticket is not None else start
 
 
 def _with_key(error: ServerFailed, key: str) -> ServerFailed:

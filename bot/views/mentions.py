@@ -1,8 +1,8 @@
 """The people who can decide, and the people an alarm is for, as mentions.
 
-Invariant: of those who can decide, at most five are mentioned; of those an alarm is for, all. No e-mail address is
-shown, and people who can no longer decide are not mentioned. A schedule is shown as who is on call in it now; while
-nobody knows who that is, by its name.
+Invariant: of those who can decide, at most five are mentioned; of those whom a step or an alarm is for, all. No e-mail
+address is shown, and people who can no longer decide are not mentioned. A schedule is shown as who is on call in it
+now; while nobody knows who that is, by its name.
 """
 
 from __future__ import annotations
@@ -18,18 +18,24 @@ OnCallNow = Mapping[str, tuple[UserId, ...] | None]
 """Who is on call now, by the name of the schedule; None, and nothing, for a schedule that nobody could ask."""
 MAX_MENTIONED: Final = 5
 """Each mention is a notification."""
+MAX_IN_STEP: Final = 40
+"""A step is for all whom it names, as many as fit into a message."""
 NOBODY_ASKED: Final[OnCallNow] = {}
 _MENTIONED: Final = (PrincipalKind.USER_GROUP, PrincipalKind.USER, PrincipalKind.ON_CALL)
 
 
 def mention_deciders(
-    deciders: Iterable[PrincipalSelector], *, leave_out: Collection[str], on_call: OnCallNow = NOBODY_ASKED
+    deciders: Iterable[PrincipalSelector],
+    *,
+    leave_out: Collection[str],
+    on_call: OnCallNow = NOBODY_ASKED,
+    most: int = MAX_MENTIONED,
 ) -> str:
     """The deciders in mrkdwn, user groups first; "" when nobody can be named. `leave_out` are user ids."""
     others = {each for each in name_on_call(deciders, on_call) if each.value not in leave_out}
     named = sorted(
         (each for each in others if each.kind in _MENTIONED), key=lambda each: (_MENTIONED.index(each.kind), each.value)
-    )[:MAX_MENTIONED]
+    )[:most]
     if not named:
         return ""
     mentions = ", ".join(_mention(each) for each in named)

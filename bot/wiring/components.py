@@ -18,10 +18,9 @@ from bot.wiring.ports import Ports
 from core.schedules.roster import ScheduleRoster
 
 
-def on_call_components(paging: Paging, roster: ScheduleRoster, page_watch: PageWatch) -> list[Component]:
+def on_call_components(paging: Paging, watch: PageWatch, roster: ScheduleRoster) -> list[Component]:
     """The schedules, and what pages people."""
-    schedules = Component("the schedules", roster.start, roster.close)
-    return [schedules, *paging.components(page_watch)]
+    return [Component("the schedules", roster.start, roster.close), *paging.components(watch)]
 
 
 def check_components(token_check: BotTokenCheck, readiness: Readiness) -> list[Component]:

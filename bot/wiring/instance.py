@@ -145,10 +145,9 @@ def wire(
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
     watcher, (opened, roster) = Watcher(metrics), _open_people(ports, installation, metrics)
     paging = build_paging(ports, installation.url, opened[0].name_of, PageMetrics(metrics.registry))
-    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, roster, paging)
+    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging, roster)
     background = build_background(services, sinks)
-    page_watch = paging.build_watch(background.nudge)
-    lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
+    page_watch, lanes = paging.build_watch(background.nudge), _open_lanes(max_waiting, metrics)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
     served = _serve_api(ports, services, opened[0], background, transport, api, (metrics, watcher))
@@ -159,7 +158,7 @@ def wire(
     components = [
         *_below(ports, services, closes_stores=closes_stores),
         *page_components(pages, None if is_shared(transport, metrics_address) else metrics_address),
-        *on_call_components(paging, roster, page_watch),
+        *on_call_components(paging, page_watch, roster),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
@@ -193,6 +192,10 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
 def _build_app(ports: Ports, transport: OverHttp | OverSocketMode, installation: Installation) -> App:
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     return build_app(ports.client, installation, signing_secret)
+
+
+def _open_lanes(max_waiting: int, metrics: Metrics) -> Lanes:
+    return Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
 
 
 def _open_people(

@@ -86,15 +86,16 @@ def build_services(
     )  # fmt: skip
 
 
-def build_sinks(ports: Ports, roster: Roster | None = None, paging: Paging | None = None) -> tuple[Sink, ...]:
+def build_sinks(ports: Ports, paging: Paging | None = None, roster: Roster | None = None) -> tuple[Sink, ...]:
     """Slack, the pager, and every other sink that changes are delivered to.
 
     A new sink gets what is not delivered yet, and nothing older. Every instance and every `countersign sweep` must have
     the same sinks: an entry is done when the sinks of the instance that delivers it have it.
     """
     client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
+    pager = (paging or build_paging(ports)).sink
     slack = SlackSink(client, ports.stores, ports.policy, ports.clock, roster=roster)
-    return (slack, (paging or build_paging(ports)).sink, *ports.more_sinks)
+    return (slack, pager, *ports.more_sinks)
 
 
 def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:

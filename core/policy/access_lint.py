@@ -26,6 +26,7 @@ from core.policy.target_config import (
     LambdaConfig,
     WebhookConfig,
 )
+from core.policy.ticket_rules import JIRA, is_checked_in_jira
 from core.policy.yaml_source import Path
 from core.targets.aws_names import account_of
 
@@ -162,7 +163,7 @@ def _longest(permission: Permission) -> Right:
 
 def _in_people(document: PolicyDocument) -> Iterator[Mistake]:
     people = document.named_people()
-    kinds = {each.kind for each in document.on_call.values()}
+    kinds = {each.kind for each in document.on_call.values()} | ({JIRA} if is_checked_in_jira(document) else set())
     for person, names in document.people.items():
         for target, name in names.items():
             path: Path = ("people", person, target)

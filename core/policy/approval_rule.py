@@ -142,6 +142,15 @@ class ApprovalRule(Rule):
             )
         return self
 
+    @model_validator(mode="after")
+    def _knows_its_tickets(self) -> Self:
+        if self.ticket is not None and self.ticket.check is None and self.auto_approve is not None:
+            raise mistake(
+                "auto_approve never applies: it needs a ticket that is known to be open",
+                "Add check to the ticket, or remove auto_approve.",
+            )
+        return self
+
     def deciders(self) -> tuple[PrincipalSelector, ...]:
         """Everybody who may ever decide: the approvers, and those of every step."""
         return (*self.approvers, *(each for step in self.steps() for each in step.to))

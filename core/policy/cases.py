@@ -34,6 +34,7 @@ from core.policy.decision import BreakGlassDecision, Decision, GivenWithVote, Re
 from core.policy.document import Name, PolicyModel, duration_rule, mistake
 from core.policy.evaluator import Policy
 from core.policy.rule_fields import UserField
+from core.policy.ticket_cases import CaseTicket, read_ticket, with_case_ticket
 
 A_WEDNESDAY: Final = datetime(2026, 1, 14, 12, tzinfo=UTC)
 """When a case happens that doesn't say when."""
@@ -116,6 +117,7 @@ class PolicyCase(PolicyModel):
     comment: StrictBool = False
     when: Moment = A_WEDNESDAY
     on_call: OnCallNow = Field(default={})
+    ticket: Annotated[CaseTicket | None, BeforeValidator(read_ticket)] = None
     expect: Annotated[Expectation, BeforeValidator(_read_expectation)]
 
     @model_validator(mode="after")
@@ -128,6 +130,8 @@ class PolicyCase(PolicyModel):
             )
         if (self.approve is None) != (self.of is None):
             raise mistake("approve and of belong together", "Write of: with the id of the requester, beside approve.")
+        if self.ticket is not None and self.request is None:
+            raise mistake("ticket is about a request", "Write it beside request, or remove it.")
         if self.waited is not None and self.approve is None:
             raise mistake("waited is about an approval", "Write it beside approve, or remove it.")
         return self
@@ -200,7 +204,8 @@ def _judge(policy: Policy, cases: PolicyCases, case: PolicyCase) -> CaseOutcome:
 def _decide(policy: Policy, cases: PolicyCases, case: PolicyCase) -> Decision:
     person = cases.actor(policy, case.who, case)
     if case.request is not None:
-        return policy.judge_request(person, case.request, case.duration, case.when)
+        asked = policy.judge_request(person, case.request, case.duration, case.when)
+        return with_case_ticket(policy, asked, case.ticket, person)
     if case.break_glass is not None:
         profile = case.break_glass
         return policy.judge_break_glass(person, profile, case.reason, case.duration, case.when, has_mfa=case.mfa)
@@ -252,6 +257,7 @@ def _write(value: object) -> str:
 CASE_KEYS: Final[Mapping[str, type[PolicyModel]]] = {
     "cases": PolicyCase,
     "people": CasePerson,
+    "ticket": CaseTicket,
     "expect": Expectation,
 }
 """The models below the keys of the file, for naming the nearest key."""

@@ -149,6 +149,15 @@ class RequestDecision(Decision):
         automatic = self.auto_approval.needs if self.auto_approval is not None else frozenset[Need]()
         return super().needs | automatic
 
+    def join(self, more: tuple[Condition, ...], automatic: tuple[Condition, ...] = ()) -> Self:
+        """The decision when these hold, too; and `automatic`, for nobody to have to approve."""
+        found, judged = (*self.conditions, *more), self.auto_approval
+        if judged is not None and automatic:
+            judged = decide(judged.action, judged.rule, (*judged.conditions, *automatic), judged.policy_digest)
+        is_allowed = are_all_met(found)
+        changes = {"conditions": found, "is_allowed": is_allowed, "auto_approval": judged if is_allowed else None}
+        return self.model_copy(update=changes)
+
 
 class BreakGlassDecision(Decision):
     """The answer to a declaration of a break-glass event.

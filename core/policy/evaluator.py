@@ -110,16 +110,9 @@ class Policy(BaseModel):
         decide once the request has waited long enough: `waits_since` then, at `now`. Without these, no step has come.
         """
         return self._requests.judge_decider(
-            action,
-            approver,
-            profile=profile,
-            rule=rule,
-            requester=requester,
-            given=given,
-            asked_by=asked_by,
-            waits_since=waits_since,
-            now=now,
-        )
+            action, approver, profile=profile, rule=rule, requester=requester, given=given, asked_by=asked_by,
+            waits_since=waits_since, now=now,
+        )  # fmt: skip
 
     def judge_asking(self, asker: Actor, profile: str) -> Decision:
         """May this person ask for the profile on behalf of somebody else? Those may who may ask for it themselves."""

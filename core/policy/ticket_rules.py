@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.errors import InvalidInput
-from core.policy.decision import Condition, Decision, decide
+from core.policy.decision import Condition, Decision, RequestDecision, decide
 from core.policy.rules import PolicyDocument
 from core.policy.ticket_config import IfUnreachable, TicketConfig, WhoseTicket
 from core.tickets.base import TicketAnswer, TicketFound, TicketUnchecked, TicketUnknown
 
 TICKET: Final = "ticket"
 """The name of the condition, and of the form's field."""
+JIRA: Final = "jira"
+"""Where the policy's table of people says who they are in Jira."""
 _MAX_SHOWN: Final = 80
 _MAX_NAMED: Final = 5
 
@@ -59,6 +61,19 @@ class TicketRules:
         is_met, text = _judge(config, ticket, requester, found)
         return (_condition(is_met=is_met, text=text),)
 
+    def join(
+        self, decision: RequestDecision, ticket: str | None, requester: str, found: TicketFound | None
+    ) -> RequestDecision:
+        """The decision about a request, with what its ticket makes of it; the same where the rule asks for none."""
+        config = self.config_of(decision.rule)
+        if config is None or not decision.is_allowed:
+            return decision
+        if ticket is None:
+            needed = _condition(is_met=False, text=f"rule {decision.rule} asks for a ticket like {config.example}")
+            return decision.join((needed,))
+        more = self.conditions(decision.rule or "", ticket, requester, found)
+        return decision.join(more, self.judge_automatic(decision.rule, ticket, found))
+
     def judge_automatic(self, rule: str | None, ticket: str, found: TicketFound | None) -> tuple[Condition, ...]:
         """May it be approved without people, as far as its ticket goes? Nothing where the rule asks for no ticket."""
         config = self.config_of(rule)
@@ -69,6 +84,12 @@ class TicketRules:
             return (_condition(is_met=True, text=f"the check of {ticket} was good"),)
         what = "open" if config.whose is WhoseTicket.ANYONE else "open, and the requester's"
         return (_condition(is_met=False, text=f"{ticket} isn't known to be {what}"),)
+
+
+def is_checked_in_jira(document: PolicyDocument) -> bool:
+    """True when a rule checks tickets in Jira, so that people have names there."""
+    checks = (rule.ticket.check for rule in document.approval if rule.ticket is not None)
+    return any(check is not None and check.jira is not None for check in checks)
 
 
 def find_ticket(config: TicketConfig, given: str | None, justification: str) -> str:

@@ -87,6 +87,7 @@ class ReportedRequest(ReportRow):
     expires_at: str = ""
     access_ends_at: str = ""
     starts_at: str = ""
+    ticket: str = ""
 
     def after(self, entry: AuditEntry) -> Self:  # noqa: D102 - see the class above
         row, said = ReportRow.after(self, entry), entry.details
@@ -101,6 +102,7 @@ class ReportedRequest(ReportRow):
                     rule=text_of(said, "rule"),
                     expires_at=text_of(said, "expires_at"),
                     starts_at=text_of(said, "starts_at"),
+                    ticket=text_of(said, "ticket"),
                 )
             case AuditAction.APPROVAL_ADDED:
                 return replace(row, approvers=(*row.approvers, entry.actor))

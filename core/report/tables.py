@@ -120,7 +120,7 @@ _REQUEST_COLUMNS = (
     Column("comment", "Comment or reason", CellKind.TEXT), Column("given_seconds", "Given", CellKind.DURATION),
     Column("starts_at", "Starts later", CellKind.MOMENT), Column("access_ends_at", "Access until", CellKind.MOMENT),
     Column("rule", "Rule", CellKind.CODE),
-    Column("asked_by", "Asked by somebody else", CellKind.PEOPLE), _SERVICE, _ID,
+    Column("asked_by", "Asked by somebody else", CellKind.PEOPLE), _SERVICE, _ID, Column("ticket", "Ticket"),
 )  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def _request(row: ReportedRequest, now: datetime) -> Cells:
     return (
         row.at, row.person, row.profile, row.justification, row.asked_seconds, outcome_of(row, now), deciders,
         row.decided_at, row.comment, row.given_seconds, row.starts_at, row.access_ends_at, row.rule,
-        row.asked_by, row.service, row.id,
+        row.asked_by, row.service, row.id, row.ticket,
     )  # fmt: skip
 
 

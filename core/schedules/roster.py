@@ -100,10 +100,13 @@ class ScheduleRoster:
         """
         ids = self._policy.current().ids_of(user_id)
         asked = [each for name, each in self._schedules().items() if name in names]
+        if not asked:
+            return {}
         known = {each.name: duty for each in asked if (duty := each.judge(ids)) is not None}
         open_ = [each for each in asked if (duty := known.get(each.name)) is None or duty.is_on_call is None]
         for each in asked:
-            each.refresh()
+            if each not in open_:
+                each.refresh()
         if not open_ or not self._wait_for(open_, timeout_seconds):
             self._observer.asked("not_known" if open_ else "in_hand")
             return known
@@ -184,7 +187,7 @@ class ScheduleRoster:
 
     def _wait_for(self, schedules: Collection[WatchedSchedule], timeout_seconds: float) -> bool:
         """Wait for look-ups of these schedules. False if there is none to wait for."""
-        flights = [flight for each in schedules if (flight := each.ask()) is not None]
+        flights = [found for each in schedules if (found := each.ask()) is not None]
         longest = min(timeout_seconds, max((left for _, left in flights), default=0.0))
         if longest <= 0:
             return False
@@ -226,7 +229,7 @@ class ScheduleRoster:
         )
 
     def _open(self, name: str, config: OnCallConfig) -> ScheduleSource:
-        return open_source(name, config, self._more)
+        return open_source(name, config, self._more, self._clock)
 
 
 def _states_of(watched: Mapping[OnCallName, WatchedSchedule]) -> tuple[ScheduleState, ...]:

@@ -120,13 +120,16 @@ class WatchedSchedule:
             self.ask()
 
     def ask(self) -> tuple[Future[None], float] | None:
-        """The look-up that is in flight, or a new one, and for how many more seconds it is worth waiting for.
+        """The look-up that is in flight, or a new one if one is due, and for how long it is worth waiting for.
 
         None when the source isn't asked now: it failed a moment ago, or the schedule left the policy.
         """
         now = self._clock.now()
         with self._lock:
             flight = self._flight
+            if flight is None and not self._is_due(now):
+                # The answer arrived since the caller looked.
+                return _done(), PATIENCE_SECONDS
             if flight is None:
                 if self._is_closed or self._is_paused(now):
                     return None
@@ -229,6 +232,12 @@ class WatchedSchedule:
     def _take_source(self) -> ScheduleSource | None:
         source, self._source = self._source, None
         return source
+
+
+def _done() -> Future[None]:
+    done: Future[None] = Future()
+    done.set_result(None)
+    return done
 
 
 def _close(source: ScheduleSource | None) -> None:

@@ -23,21 +23,19 @@ from core.access.principals import SoughtPerson
 from core.actor import Actor
 from core.errors import InvalidInput, NotAllowed, TicketNotKnown
 from core.policy import Policy, RequestDecision
-from core.policy.decision import decide
 from core.policy.ticket_config import TicketCheckConfig
-from core.policy.ticket_rules import TICKET, find_ticket
+from core.policy.ticket_rules import JIRA, TICKET, find_ticket
 from core.targets.words import one_line
 from core.tickets.base import CHECK_SECONDS, TicketAnswer, TicketChecker, TicketFound, TicketUnchecked
 
 MAX_AT_ONCE: Final = 16
 """How many checks may be under way: those of a ticket system that hangs take no more threads than these."""
-JIRA: Final = "jira"
-"""Where the policy's table of people says who they are in Jira."""
 _MAX_PROBLEM: Final = 200
 _NO_CHECKS: Final = "this instance of Countersign can't reach ticket systems"
 _LATE: Final = "it gave no answer in time"
 _BUSY: Final = "too many checks are waiting for an answer"
 _ANEW: Final = "; deny the request, or let {requester} cancel it and request access anew"
+_ANOTHER: Final = "; name another one"
 _NONE: Final = "rule {rule} asks for a ticket now, and this request has none"
 _log = logging.getLogger("countersign.tickets")
 
@@ -133,12 +131,9 @@ class CheckedTicket:
 
 def with_ticket(policy: Policy, decision: RequestDecision, checked: CheckedTicket | None) -> RequestDecision:
     """The decision, in which automatic approval also depends on the ticket: on a known good answer about it."""
-    automatic = decision.auto_approval
-    if automatic is None or checked is None:
+    if checked is None:
         return decision
-    more = policy.tickets.judge_automatic(decision.rule, checked.ticket, checked.found)
-    judged = decide(automatic.action, automatic.rule, (*automatic.conditions, *more), automatic.policy_digest)
-    return decision.model_copy(update={"auto_approval": judged})
+    return decision.join((), policy.tickets.judge_automatic(decision.rule, checked.ticket, checked.found))
 
 
 class TicketCheck:
@@ -179,7 +174,7 @@ class TicketCheck:
         found = self._ask(policy, config.check, ticket, requester) if config.matches(ticket) else None
         decision = policy.tickets.judge(action, rule, ticket, requester.id, found)
         if not decision.is_allowed:
-            what_next = _ANEW.format(requester=requester.id) if action == "approve" else ""
+            what_next = _ANEW.format(requester=requester.id) if action == "approve" else _ANOTHER
             reasons = tuple(f"{each}{what_next}" for each in decision.unmet)
             if isinstance(found, TicketUnchecked):
                 raise TicketNotKnown(action, decision.unmet, rule)

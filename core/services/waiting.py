@@ -79,10 +79,8 @@ class WaitingRequests:
         return retry_on_conflict(decide, self._observer, self._pacing)
 
     def _remind(self, request: Request, now: datetime) -> tuple[Request, EntryDraft] | None:
-        at, wait = (
-            self._reminder_at(request),
-            self._policy.current().waiting.remind_after(request.rule, request.profile),
-        )
+        at = self._reminder_at(request)
+        wait = self._policy.current().waiting.remind_after(request.rule, request.profile)
         if at is None or wait is None or now < at or not _waits(request, now) or self._come(request, now):
             return None
         details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}

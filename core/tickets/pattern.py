@@ -196,7 +196,7 @@ def _character(part: str) -> str:
     """A character that this literal, escape or class matches."""
     inner = part.strip("[]")
     if inner[0] != "\\":
-        return inner[0]
+        return "1" if inner.startswith("0-9") else inner[0]
     return {"d": "1", "w": "a"}.get(inner[1], inner[1])
 
 

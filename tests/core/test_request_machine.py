@@ -20,7 +20,7 @@ people = st.sampled_from(PEOPLE)
 
 
 class RequestMachine(RuleBasedStateMachine):
-    """The model: who voted, when people were reminded, the steps announced, the end (a word, by whom, when), and no more."""
+    """The model: who voted, reminders, announced steps, the end (a word, by whom, when), and nothing else."""
 
     @initialize(
         needed=st.integers(1, 3), wait=st.sampled_from([HOUR, DAY]), duration=st.sampled_from([HOUR / 2, HOUR]),

@@ -54,6 +54,7 @@ from core.errors import (
     StoreError,
     StoreMisconfigured,
     StoreUnavailable,
+    TicketNotKnown,
 )
 from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
@@ -64,6 +65,7 @@ from core.services.ending import DECISION_ONLY, ENDED, NEVER_OPENED, NO_ACCESS, 
 from core.services.grants import NOT_YOURS
 from core.services.vote import ACCESS_CHANGED, NOT_AS_SHOWN, PERSON_CHANGED, ApprovalFormNeeded
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, STAGING
+from tests.core.policy.test_escalation import ANN, HOURS, NIGHT, TWO_STEPS, judge, policy
 from tests.core.stores.device_bench import a_device
 from tests.texts import records
 from tests.texts.records import AFTER, EVENT, LATER, NOW, POLICY, REQUEST
@@ -113,7 +115,36 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "not allowed": NotAllowed("request", ("U0REQUESTER is not among the requesters", "2h is too long"), "prod"),
     "not as shown": NotAllowed("approve", (NOT_AS_SHOWN,), "prod", ("form",)),
     "approval needs a form": ApprovalFormNeeded(records.pending(), ApprovalNeeds(confirm=True)),
+    "ticket: none": InvalidInput(
+        "ticket", "this needs a ticket, and none was named", "Name one like INC-123, in the reason or as the ticket."
+    ),
+    "ticket: closed": NotAllowed("request", ("INC-12 is closed (Done); name another one",), "prod", ("ticket",)),
+    "ticket: somebody else's": NotAllowed(
+        "request",
+        (
+            (
+                f"INC-12 is somebody else's ticket: it isn't assigned to {REQUESTER}, wasn't reported by {REQUESTER} "
+                f"and doesn't mention {REQUESTER}; name another one"
+            ),
+        ),
+        "prod",
+        ("ticket",),
+    ),
+    "ticket: closed before the last approval": NotAllowed(
+        "approve",
+        ("INC-12 is closed (Done); deny the request, or let U0REQUESTER cancel it and request access anew",),
+        "prod",
+        ("ticket",),
+    ),
+    "ticket: not checked": TicketNotKnown(
+        "request",
+        ("INC-12 couldn't be checked: Jira (example.atlassian.net) gave no answer (TimeoutError)",),
+        "prod",
+    ),
     "not known: a user group": NotKnown("request", ("Slack couldn't say whether U0REQUESTER is in S0ENGINEERS",)),
+    "not known: a schedule": NotKnown(
+        "break glass", ("PagerDuty couldn't say who is on call in primary, among the users of rule on-call",)
+    ),
     "not known: a person": NotKnown("act", ("Slack couldn't confirm who you are; please try again in a minute",)),
     "access changed since the request": NotAllowed(
         "approve",
@@ -269,6 +300,10 @@ def _policy_says_no() -> dict[str, CountersignError]:
         "approve, the rule is gone": lambda: approve(approver, rule="old"),
         "approve, the profile is gone": lambda: approve(approver, profile="old"),
         "approve, the rule covers it no more": lambda: approve(approver, profile=STAGING),
+        "approve, outside of the hours": lambda: judge(policy(HOURS), ANN, timedelta(), since=NIGHT).require(),
+        "approve, outside of the hours, after a step": lambda: judge(
+            policy(f"{HOURS}, {TWO_STEPS}"), ANN, HOUR, since=NIGHT
+        ).require(),
         "break glass, no rule": lambda: break_glass(requester, "vault"),
         "break glass, reason, duration and time": lambda: break_glass(invoker, "prod"),
         "break glass, no code": lambda: break_glass(invoker, "vault"),

@@ -101,6 +101,9 @@ def _forms() -> dict[str, Any]:
         "request access, which can't start later": request_form(
             _OFFERS, BegunRequest((PROD,), HOUR, "at 22:00 it fails", starts=records.NOW + 24 * HOUR)
         ),
+        "request access, with a ticket": request_form(
+            [replace(_OFFERS[0], ticket="INC-123")], BegunRequest((PROD,), HOUR, "Deploy the fix", ticket="INC-12")
+        ),
         "request access, of more than a hundred": request_form(_MANY),
         "break the glass, another profile typed": break_glass_form(
             _EMERGENCIES, Origin(CHANNEL), begun=BegunBreakGlass("vault", None, 9 * HOUR, "It is down", ("incidnt",))

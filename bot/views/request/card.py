@@ -57,7 +57,7 @@ def request_card(
     """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn.
 
     `access` is what the decision gave, `way_in` how to use it; None for a decision without access. `ticket_url` is
-    where its ticket can be read. `waiting` is whom it escalates to, and in which hours it is approved.
+    where its ticket can be read, `waiting` whom it escalates to and in which hours it is approved.
     """
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     is_pending = status is RequestStatus.PENDING

@@ -38,12 +38,16 @@ NEWER: Final = "list:newer"
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """One request, and what its reader can do with it as far as is known now. `access` is what it gave, if known."""
+    """One request, and what its reader can do with it as far as is known now. `access` is what it gave, if known.
+
+    `approve_from` is when their hours open, while they can only deny it.
+    """
 
     request: Request
     may_decide: bool = False
     may_cancel: bool = False
     may_declare: bool = False
+    approve_from: datetime | None = None
     access: AccessSummary | None = None
     sessions: Sequence[Session] = ()
 
@@ -81,7 +85,7 @@ def list_row(row: RequestRow, now: datetime) -> list[Block]:
     who = f"{acting(request.requester, request.service)}{from_where(request)}"
     line = f"{code(request.profile)} for *{length(request.duration)}*{starting(request)} · {who}"
     blocks: list[Block] = [
-        mrkdwn(f"{line}\n{_standing(request, status, row.access, now)} · {code(request.id)}"),
+        mrkdwn(f"{line}\n{_standing(request, status, row.access, now)}{_from(row)} · {code(request.id)}"),
         _small(row, now),
     ]
     if status is RequestStatus.PENDING and request.awaits_confirmation and row.may_cancel:
@@ -94,6 +98,10 @@ def list_row(row: RequestRow, now: datetime) -> list[Block]:
         # It is the reader's own.
         blocks += access_buttons(row.access, may_extend=True)
     return blocks
+
+
+def _from(row: RequestRow) -> str:
+    return f" · you can approve it from {moment(row.approve_from)}" if row.approve_from is not None else ""
 
 
 def _small(row: RequestRow, now: datetime) -> Block:
@@ -128,10 +136,9 @@ def _waiting_for(request: Request) -> str:
 def _buttons(row: RequestRow) -> list[Block]:
     request, buttons = row.request, list[Block]()
     if row.may_decide:
-        buttons += [
-            button("Approve", APPROVE, request.id, style="primary"),
-            button("Deny…", DENY, request.id, style="danger"),
-        ]
+        if row.approve_from is None:
+            buttons.append(button("Approve", APPROVE, request.id, style="primary"))
+        buttons.append(button("Deny…", DENY, request.id, style="danger"))
     if row.may_cancel:
         buttons.append(button("Cancel", CANCEL, request.id))
     if row.may_declare:

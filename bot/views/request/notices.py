@@ -27,7 +27,7 @@ from bot.views.block_kit import (
 from bot.views.links import NO_PLACE, CardPlace, where_line, where_with_id
 from bot.views.request.card import APPROVE, DENY
 from bot.views.request.votes import lapsed_votes, less_time, needed
-from bot.views.request.window import needed_by, window
+from bot.views.request.window import needed_by, starting, window
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
@@ -73,7 +73,7 @@ def escalated_in_thread(request: Request, people: str, waited: timedelta, place:
     """To the people whom a step of the escalation names, with the buttons to decide."""
     line = f"his request has waited {length(waited)}, and you can decide on it now."
     asked = f"{people}: t{line}" if people else f"T{line}"
-    asked = f"{asked} It still needs {needed(request)} by {moment(request.expires_at)}."
+    asked = f"{asked} It still needs {needed(request)} {needed_by(request)}."
     decide = _decide(f"escalated:{request.id}", request)
     return _notice(asked, None, "", context(_what(request)), decide, where_line(place))
 
@@ -81,7 +81,7 @@ def escalated_in_thread(request: Request, people: str, waited: timedelta, place:
 def please_decide(request: Request, place: CardPlace = NO_PLACE, waited: timedelta | None = None) -> Message:
     """To one person who can decide: who is on call, or, with `waited`, to whom the request escalated."""
     why = "You're on call, and" if waited is None else f"It has waited {length(waited)}. You"
-    needs = f"{why} can decide: it needs {needed(request)} by {moment(request.expires_at)}."
+    needs = f"{why} can decide: it needs {needed(request)} {needed_by(request)}."
     decide = _decide(f"to-decide:{request.id}", request)
     return _notice(
         f"{_what(request)}. {needs}", None, "", *why_blocks(request), decide, where_with_id(place, request.id)
@@ -113,7 +113,7 @@ def outcome(request: Request, place: CardPlace = NO_PLACE, summary: AccessSummar
 def _what(request: Request) -> str:
     who = acting(request.asked_by or request.requester, request.service)
     for_whom = f" on behalf of {mention(request.requester)}" if request.asked_by is not None else ""
-    return f"{who} requests {code(request.profile)} for *{length(request.duration)}*{for_whom}"
+    return f"{who} requests {code(request.profile)} for *{length(request.duration)}*{starting(request)}{for_whom}"
 
 
 def _decide(block_id: str, request: Request) -> Block:

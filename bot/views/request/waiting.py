@@ -37,10 +37,10 @@ def waiting_blocks(terms: WaitingTerms, now: datetime) -> list[Block]:
     """The small print of a card that waits; nothing where the rule has neither steps nor hours."""
     lines: list[str] = []
     if terms.escalated_at is not None:
-        lines.append(f"Escalated to {terms.escalated or 'others'} {moment(terms.escalated_at)}")
+        lines.append(f"Escalated to {terms.escalated or 'others'} · {moment(terms.escalated_at)}")
     if terms.next_step is not None:
         again = "Next, it escalates" if terms.escalated_at is not None else "Escalates"
-        lines.append(f"{again} to {name_silently(terms.next_step.to)} {moment(terms.next_step.at)}")
+        lines.append(f"{again} to {name_silently(terms.next_step.to)} · {moment(terms.next_step.at)}")
     if terms.hours is not None:
         lines.append(_hours(terms.hours, terms.anytime, now))
     return [context(each) for each in lines]

@@ -116,6 +116,20 @@ def test_same_key_gives_the_same_request(api: ServedApi, token: str) -> None:
     assert request_prod(api, api.paper.pair(), "k1").code == "limit_reached"
 
 
+def test_ticket_is_named_and_found(api: ServedApi) -> None:
+    token = api.paper.pair(JON)
+    asked = {"profile": "ticketed", "duration": "1h", "justification": "Deploy the fix at once"}
+    (offered,) = [each for each in api.ask("GET", "/v1/profiles", token).body["profiles"] if "ticket" in each]
+    assert (offered["name"], offered["ticket"]) == ("ticketed", "INC-123")
+    missing = api.ask("POST", "/v1/requests", token, asked)
+    assert (missing.status, missing.body["field"]) == (422, "ticket")
+    key = {"Idempotency-Key": "k1"}
+    made = api.ask("POST", "/v1/requests", token, asked | {"ticket": "INC-12"}, headers=key)
+    assert (made.status, made.body["ticket"]) == (201, "INC-12")
+    other = api.ask("POST", "/v1/requests", token, asked | {"ticket": "INC-13"}, headers=key)
+    assert (other.status, other.code) == (422, "conflict")
+
+
 def test_nobody_sees_or_changes_a_strangers_request(api: ServedApi, token: str) -> None:
     made = request_prod(api, token).body["id"]
     stranger = api.paper.pair(JON)

@@ -20,8 +20,9 @@ from core.policy import Decision, Policy, parse_policy
 from core.policy.difference import compare_policies
 from core.policy.lint import all_selectors
 from core.policy.on_call_lint import find_on_call_notes
+from core.policy.replay import KnownDuties, replay_request
 from core.policy.rules import PolicyDocument
-from tests.builders import HOUR
+from tests.builders import HOUR, a_request
 
 Holds = tuple[bool | None, bool | None]
 """Whether a person is on call, and whether they may approve."""
@@ -60,6 +61,10 @@ def duty(holds: Holds, *, name: OnCallName = PRIMARY, ends: timedelta | None = H
         ends_at=NOW + ends if ends is not None else None,
         answered_at=NOW,
     )
+
+
+ALONE: Final = 'approvers: ["on-call:primary", "group:responders"]'
+ON_CALL: Final = duty((True, True))
 
 
 def sam(*duties: Duty) -> Actor:
@@ -107,6 +112,25 @@ def test_details_keep_source_schedule_and_shift_once() -> None:
     assert approve(sam(held)).to_details()["on_call"] == [held.to_details()]
     assert break_glass(sam(held)).to_details()["on_call"] == [held.to_details()]
     assert "on_call" not in approve(Actor(id=BEN), SAM).to_details()
+
+
+def test_duty_by_which_two_conditions_are_met_is_kept_once() -> None:
+    hours = ALONE + "\n    approver_hours: {hours: 09:00-10:00, timezone: UTC}"
+    decision = approve(sam(ON_CALL), policy=parse_policy(RULES.replace(ALONE, hours).encode()))
+    assert [each.name for each in decision.conditions if each.duty is not None] == ["approver", "hours"]
+    assert decision.to_details()["on_call"] == [ON_CALL.to_details()]
+
+
+def test_replayed_vote_has_the_schedule_that_it_was_given_by() -> None:
+    policy = parse_policy(RULES.replace('    auto_approve: {requesters: ["on-call:primary"]}\n', "").encode())
+    asked = a_request(requester=BEN)
+    voted, unsaid = (asked.approve(SAM, asked.created_at + HOUR, on_call=each) for each in (PRIMARY, None))
+    assert replay_request(policy, voted, {}) is None
+    found = replay_request(policy, unsaid, {})
+    assert found is not None
+    assert found.unknown == {PRIMARY}
+    said = KnownDuties({PRIMARY: frozenset({SAM})})
+    assert replay_request(policy, unsaid, {}, said) is None
 
 
 @pytest.mark.parametrize("held", [duty((None, True)), duty((False, True)), duty((None, None)), duty((False, False))])
@@ -223,14 +247,12 @@ def test_person_named_by_id_is_never_stopped(judged: Policy, duties: dict[OnCall
 
 # Whom to ask next ---------------------------------------------------------------------------------------------------
 
-ALONE: Final = 'approvers: ["on-call:primary", "group:responders"]'
-ON_CALL: Final = duty((True, True))
-
 
 @pytest.mark.parametrize(
     ("approvers", "waited", "said"),
     [
         (ALONE, 0, "ask U0BEN1, who may decide under rule prod too"),
+        ('approvers: ["on-call:primary", U0SAM1, S0LEADS]', 0, "ask S0LEADS, who may decide under rule prod too"),
         (
             'approvers: ["on-call:primary"]',
             0,
@@ -268,26 +290,36 @@ def test_others_read_only_that_it_is_their_own() -> None:
 # Mistakes, notes and differences ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "mistake"),
-    [
-        ('admins: ["on-call:night"]', 'admins: ["on-call:nigt"]', "there is no schedule 'nigt' in on_call"),
-        ('admins: ["on-call:night"]', 'admins: ["oncall: night"]', "'oncall: night' is not how a schedule is named"),
-        ('admins: ["on-call:night"]', 'admins: ["on-call:"]', "'on-call:' names no schedule"),
-        ("  primary: {pagerduty: {schedule: PABC123, key: env:PD}}\n", "", "there is no schedule 'primary' in on_call"),
-    ],
-)
-def test_schedule_that_is_not_defined_is_a_mistake(old: str, new: str, mistake: str) -> None:
+ADMINS: Final = 'admins: ["on-call:night"]'
+SCHEDULE_MISTAKES: Final = [
+    (RULES.replace(ADMINS, 'admins: ["on-call:nigt"]'), "there is no schedule 'nigt' in on_call"),
+    (RULES.replace(ADMINS, 'admins: ["oncall: night"]'), "'oncall: night' is not how a schedule is named"),
+    (RULES.replace(ADMINS, 'admins: ["on-call:"]'), "'on-call:' names no schedule"),
+    (
+        RULES.replace("  primary: {pagerduty: {schedule: PABC123, key: env:PD}}\n", ""),
+        "there is no schedule 'primary' in on_call",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "mistake"), SCHEDULE_MISTAKES, ids=[each[1] for each in SCHEDULE_MISTAKES])
+def test_schedule_that_is_not_defined_is_a_mistake(text: str, mistake: str) -> None:
     with pytest.raises(InvalidPolicy) as refused:
-        parse_policy(RULES.replace(old, new).encode())
+        parse_policy(text.encode())
     assert mistake in [each.problem for each in refused.value.problems]
 
 
 def test_name_that_is_nearly_right_has_the_right_one_as_its_fix() -> None:
     for written, fix in (("on-call:nigt", "Did you mean night?"), ("on_call/night", "Write on-call:night.")):
         with pytest.raises(InvalidPolicy) as refused:
-            parse_policy(RULES.replace('admins: ["on-call:night"]', f'admins: ["{written}"]').encode())
+            parse_policy(RULES.replace(ADMINS, f'admins: ["{written}"]').encode())
         assert [each.fix for each in refused.value.problems] == [fix]
+
+
+ALONE_EDIT: Final = (ALONE, 'approvers: ["on-call:primary"]')
+QUORUM_EDIT: Final = (ALONE, 'approvers: ["on-call:primary"]\n    required_approvals: 2')
+FEED_EDIT: Final = ('users: ["group:responders"]', 'users: ["on-call:night", S0OPS]')
+UNUSED_EDIT: Final = (f"{ADMINS}\n", "")
 
 
 def notes(*edits: tuple[str, str]) -> list[str]:
@@ -302,17 +334,17 @@ def notes(*edits: tuple[str, str]) -> list[str]:
 
 def test_rule_that_depends_on_a_schedule_is_noted() -> None:
     assert notes() == []
-    assert notes(('admins: ["on-call:night"]\n', "")) == ["on_call.night: no rule names this schedule"]
-    assert notes((ALONE, 'approvers: ["on-call:primary"]')) == [
+    assert notes(UNUSED_EDIT) == ["on_call.night: no rule names this schedule"]
+    assert notes(ALONE_EDIT) == [
         "approval.0.approvers: nobody else decides when the person on call asks (on-call:primary)"
     ]
-    assert notes((ALONE, 'approvers: ["on-call:primary"]\n    required_approvals: 2')) == [
+    assert notes(QUORUM_EDIT) == [
         (
             "approval.0.required_approvals: 2 approvals are needed, and in most schedules one person is on call: "
             "on-call:primary"
         )
     ]
-    assert notes(('users: ["group:responders"]', 'users: ["on-call:night", S0OPS]')) == [
+    assert notes(FEED_EDIT) == [
         "break_glass.0.users: while the calendar can't be asked, nobody can break the glass under this rule",
         "break_glass.0.users: on-call:night is a calendar feed, which may be hours behind",
     ]

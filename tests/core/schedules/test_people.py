@@ -141,7 +141,7 @@ def test_last_answer_counts_for_an_hour_while_slack_is_away() -> None:
     assert not people.find(sam, PeopleTable()).is_known
 
 
-def test_address_is_asked_about_again_after_the_clock_was_set_back() -> None:
+def test_address_is_asked_about_anew_by_a_clock_set_back() -> None:
     mail, clock = Mail(sam=SAM), FrozenClock()
     people = PeopleOnCall(mail.find, lambda _: None, clock)
     sam = somebody(email="sam@example.com")

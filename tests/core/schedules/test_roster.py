@@ -219,6 +219,9 @@ def test_last_answer_holds_for_approvers_only() -> None:
             seen.append(watch.said(SAM))
 
         assert seen == [(True, True), (None, True), (None, True), None]
+        # Notifying somebody gives no right.
+        assert watch.roster.on_call_now(PRIMARY) == (SAM,)
+        watch.clock.advance(HOUR)
         assert watch.roster.on_call_now(PRIMARY) is None
 
 
@@ -297,7 +300,7 @@ def test_source_that_refused_is_opened_anew() -> None:
 # Clocks ---------------------------------------------------------------------------------------------------------------
 
 
-def test_clock_that_is_set_back_makes_the_answer_unknown_and_asks_anew() -> None:
+def test_answer_is_unknown_after_the_clock_was_set_back() -> None:
     with watching(a_shift(SAM)) as watch:
         watch.refresh()
         watch.clock.advance(-HOUR)
