@@ -60,6 +60,8 @@ def test_night_shift_plays_from_a_request_to_the_next_shift(playground: Playgrou
     assert "not among the approvers" in _press(playground, AIKO)
     playground.move_clock(TO_ESCALATION)
     slack.wait_until(lambda: any(f"<@{AIKO}>" in text_of(each) for each in slack.messages(ACCESS) if each.thread_ts))
+    # The clock jumped, and still the card names who is on call now.
+    slack.wait_until(lambda: f"Escalated to <@{AIKO}>" in text_of(_card(playground)))
     assert "not among the approvers" in _press(playground, JON)
     assert "Approved" in _press(playground, AIKO)
     slack.wait_until(lambda: [each["state"] for each in _pages(playground)] == ["resolved"])
@@ -79,6 +81,24 @@ def test_night_shift_plays_from_a_request_to_the_next_shift(playground: Playgrou
     assert event.invoker == AIKO
 
     _check_trail(playground)
+
+
+@pytest.mark.parametrize("playground", ["sqlite"], indirect=True)
+def test_unreachable_schedules_stop_only_what_rests_on_them(playground: Playground) -> None:
+    slack = playground.slack
+    assert not slack.run_command(MIRA, ACCESS, "/access", ASK).failure
+    slack.wait_until(lambda: _pages(playground))
+    playground.panels.carry_out("on_call", {"do": "away", "is_away": True})
+    playground.move_clock(timedelta(minutes=3))
+    # An approver's last answer holds for five minutes, a right to break the glass for one.
+    assert "Approved" in _press(playground, SAM)
+    refused = slack.run_command(SAM, INCIDENTS, "/breakglass", GLASS)
+    assert refused.message is not None
+    assert "on call in primary" in text_of(refused.message)
+    assert [*playground.stores.break_glass.iterate()] == []
+    assert not slack.run_command(SAM, INCIDENTS, "/breakglass", GLASS.replace("checkout", "prod", 1)).failure
+    (event,) = slack.wait_until(lambda: [*playground.stores.break_glass.iterate()])
+    assert (event.invoker, event.profile) == (SAM, "prod")
 
 
 def _check_trail(playground: Playground) -> None:
