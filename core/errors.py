@@ -98,7 +98,7 @@ class NotAllowed(Refused):
 
 
 class NotKnown(NotAllowed):
-    """Slack couldn't say who somebody is, or whether they are in one of `groups`. Nothing was changed; try again."""
+    """Nobody could say who somebody is, or whether they are in one of `groups`: user groups, schedules. Try again."""
 
     def __init__(
         self, action: str, reasons: tuple[str, ...], rule: str | None = None, groups: tuple[str, ...] = ()

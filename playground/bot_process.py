@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from bot.wiring.services import build_sweeper
 from core.errors import StoreUnavailable
 from core.policy import PolicyFile
+from core.schedules.roster import ScheduleRoster
 from core.stores.base import Stores
 from localslack.faults import HangUp
 from localslack.server import LocalSlack
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _ROOT: Final = logging.getLogger()
 _MAX_PARTS: Final = 100
 """Of a bot that is torn down: more than it has."""
+_LOOK_SECONDS: Final = 2.0
+"""How long the schedules may take to answer after the clock was moved."""
 
 
 class BotProcess:
@@ -143,7 +146,15 @@ class BotProcess:
 
     def sweep(self) -> None:
         """Do what is due, if it runs. Raises the errors of the store, unless that is switched off."""
-        self._do(lambda instance: instance.background.sweep())
+
+        def sweep(instance: Instance) -> None:
+            roster = instance.services.roster
+            if isinstance(roster, ScheduleRoster):
+                # A clock that jumps makes every answer old at once; one that passes has them asked anew in time.
+                roster.look(_LOOK_SECONDS)
+            instance.background.sweep()
+
+        self._do(sweep)
 
     def _do(self, work: Callable[[Instance], object]) -> None:
         instance = self._instance

@@ -37,9 +37,8 @@ def open_panels(
     file = folder.store_file if has_file else None
     tampering = Tampering(file, folder.originals, stores, keyring, clock, publisher(journal, "tamper"))
     chaos = Chaos(slack, bot, clock, publisher(journal, "chaos"))
-    editor = PolicyEditor(
-        folder.policy, lambda: bot.policy if bot.is_running else None, Explainer(slack.workspace, clock.now)
-    )
+    explainer = Explainer(slack.workspace, clock.now, on_call.duties)
+    editor = PolicyEditor(folder.policy, lambda: bot.policy if bot.is_running else None, explainer)
     named: dict[str, PagePanel] = {
         "tamper": tampering,
         "chaos": chaos,

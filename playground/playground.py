@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -18,7 +19,6 @@ from ruamel.yaml import YAML
 
 from bot.slack.app_surface import PICTURE_SCOPE
 from bot.slack.manifest import read_manifest
-from bot.wiring.ports import Ports
 from core.audit.keyring import AuditKeyring
 from core.errors import InvalidInput, StoreMisconfigured
 from core.policy import Policy, PolicyFile
@@ -118,12 +118,8 @@ def open_playground(
         stack.callback(parts.track.stop)
         page.connect(parts)
 
-        def prepare(ports: Ports) -> None:
-            if begins_earlier:
-                history.live_a_week(ports, slack.workspace, clock)
-
         stack.callback(bot.stop)
-        bot.start(prepare)
+        bot.start(partial(history.live_a_week, workspace=slack.workspace, clock=clock) if begins_earlier else None)
         terminals.use({"COUNTERSIGN_SERVER": api_url_of(ground.state.api_port), **cloud.environment})
         stack.callback(terminals.stop)
         stack.callback(parts.stream.close)

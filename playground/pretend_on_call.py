@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from core.actor import UserId
-from core.clock import Clock
+from core.clock import TICK, Clock
+from core.duty import HAND_OVER_GRACE, Duty, OnCallName, on_call_name
 from core.pagers.base import PagerOpener
 from core.policy import Policy
 from core.policy.on_call_config import DEMO_SCHEDULE, DemoScheduleConfig, OnCallConfig
@@ -49,16 +50,23 @@ class PretendOnCall:
         """For the bot: opens the policy's `demo` pager."""
         return {DEMO_PAGER: lambda _: self.pager}
 
-    def rotas(self) -> Mapping[str, DemoRota]:
-        """The demo schedules of the policy in force that have people, by their names in the policy."""
-        found = {name: each.demo for name, each in self._follow().document.on_call.items()}
+    def rotas(self, policy: Policy | None = None) -> Mapping[str, DemoRota]:
+        """The demo schedules that have people, by their names in this policy or in the one that is in force."""
+        found = {name: each.demo for name, each in (policy or self._follow()).document.on_call.items()}
         return {name: self._rota(config) for name, config in found.items() if config is not None and config.people}
 
     def who(self) -> tuple[UserId, ...]:
         """Who is paged now."""
         rota, now = self.rotas().get(PAGED), self.clock.now()
-        shifts = rota.find_shifts(now, now + timedelta(microseconds=1)) if rota is not None else ()
+        shifts = rota.find_shifts(now, now + TICK) if rota is not None else ()
         return tuple(each.person for each in shifts)
+
+    def duties(self, policy: Policy, user: UserId) -> Mapping[OnCallName, Duty]:
+        """What the schedules of this policy say of somebody now; nothing while they are unreachable."""
+        if self.schedules.state.is_away:
+            return {}
+        now = self.clock.now()
+        return {on_call_name(name): _judge(name, rota, user, now) for name, rota in self.rotas(policy).items()}
 
     def _open_schedule(self, name: str, config: OnCallConfig) -> DemoSchedule:
         if config.demo is None or not config.demo.people:
@@ -69,3 +77,18 @@ class PretendOnCall:
     def _rota(self, config: DemoScheduleConfig) -> DemoRota:
         people = tuple(UserId(each) for each in config.people)
         return DemoRota(config.schedule, people, config.shift or _SHIFT, self._begins_at)
+
+
+def _judge(name: str, rota: DemoRota, user: UserId, now: datetime) -> Duty:
+    (shift,) = rota.find_shifts(now, now + TICK)
+    recent = rota.find_shifts(now - HAND_OVER_GRACE, now + TICK)
+    return Duty(
+        name=on_call_name(name),
+        is_on_call=shift.person == user,
+        may_approve=user in {each.person for each in recent},
+        source=DEMO_SCHEDULE,
+        schedule=rota.schedule,
+        starts_at=shift.starts_at,
+        ends_at=shift.ends_at,
+        answered_at=now,
+    )

@@ -28,6 +28,7 @@ from core.policy import PolicySource
 from core.stores.base import Stores
 from localslack.server import LocalSlack
 from playground.demo_target import DemoTarget, open_demo_targets
+from playground.demo_tickets import DemoTickets
 from playground.pretend_on_call import PretendOnCall
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def _pretend(ports: Ports, pretended: PretendServices) -> Ports:
         aws_clients=lambda: pretended.clients,
         pagers=pretended.on_call.pager_openers,
         schedule_sources=pretended.on_call.schedule_openers,
+        tickets=lambda _: DemoTickets(),
     )
 
 

@@ -20,6 +20,7 @@ from core.access.principals import PrincipalUnavailable, PrincipalUnknown
 from core.errors import CountersignError
 from core.invalid_policy import InvalidPolicy
 from core.open_requests import OPEN_REQUEST
+from core.schedules.base import ScheduleRefused, ScheduleUnavailable
 from core.services.vote import ApprovalFormNeeded
 
 E = TypeVar("E", bound=CountersignError)
@@ -264,6 +265,8 @@ PROBLEMS: Final[dict[type, _Build]] = {
     PrincipalUnavailable: _later,
     errors.StoreUnavailable: _store_is_away,
     errors.DeliveryFailed: _later,
+    ScheduleUnavailable: _later,
+    ScheduleRefused: _later,
     TokenRefused: _no_token,
     DeviceEnded: _device_ended,
     PairingWaiting: _waiting,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import islice
@@ -44,7 +44,10 @@ _log = logging.getLogger("countersign.pager")
 
 
 class PageWatch:
-    """Asks in the background until it is stopped. `nudge` is called when something was written."""
+    """Asks in the background until it is stopped, and when `poll` is called. Safe for threads.
+
+    `nudge` is called when something was written.
+    """
 
     def __init__(
         self,
@@ -64,8 +67,9 @@ class PageWatch:
         self._nudge = nudge
         self._metrics = metrics
         self._written: set[str] = set()
-        self._last_asked = ""
+        self._last_looked_at = ""
         self._paused_until: datetime | None = None
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._loops = Loops(self._stopping)
 
@@ -80,6 +84,10 @@ class PageWatch:
 
     def poll(self) -> tuple[AuditEntry, ...]:
         """Ask once about the open pages that nobody acknowledged yet; what was written. Raises StoreError."""
+        with self._lock:
+            return self._poll()
+
+    def _poll(self) -> tuple[AuditEntry, ...]:
         config, now = self._policy.current().notifications.pager, self._clock.now()
         if config is None or self._is_paused(now):
             return ()
@@ -104,13 +112,17 @@ class PageWatch:
         return self._paused_until is not None and now < self._paused_until <= now + timedelta(hours=1)
 
     def _choose(self) -> list[str]:
-        """The records to ask about now: those after the last one that was asked about, so that all have their turn."""
+        """The records to ask about now: those after the last one that was looked at, so that all have their turn."""
         candidates = sorted(set(self._candidates()))
-        later = [each for each in candidates if each > self._last_asked]
-        chosen = list(
-            islice(self._unacknowledged([*later, *candidates[: len(candidates) - len(later)]]), MAX_QUESTIONS)
-        )
-        self._last_asked = chosen[-1] if len(chosen) == MAX_QUESTIONS else ""
+        later = [each for each in candidates if each > self._last_looked_at]
+        in_turn, chosen = [*later, *candidates[: len(candidates) - len(later)]], list[str]()
+        for record in in_turn[:MAX_LOOKED_AT]:
+            page = self._pages.get(record)
+            self._last_looked_at = record
+            if page.is_open and page.acknowledgement is None:
+                chosen.append(record)
+            if len(chosen) == MAX_QUESTIONS:
+                break
         return chosen
 
     def _candidates(self) -> Iterator[str]:
@@ -123,12 +135,6 @@ class PageWatch:
         yield from (each.chain for each in islice(active, MAX_LOOKED_AT) if rules.pages_event(each.rule))
         yield from (each.chain for each in islice(unreviewed, MAX_LOOKED_AT) if each.reminded_at is not None)
         yield from self._pages.opened_here
-
-    def _unacknowledged(self, records: Iterable[str]) -> Iterator[str]:
-        for record in islice(records, MAX_LOOKED_AT):
-            page = self._pages.get(record)
-            if page.is_open and page.acknowledgement is None:
-                yield record
 
     def _write(self, record: str, given: PageAcknowledgement, pager: Pager) -> AuditEntry | None:
         at = format_time(given.at)

@@ -23,6 +23,7 @@ from core.clock import SystemClock
 from core.duration import format_duration
 from core.invalid_policy import InvalidPolicy
 from core.policy import Policy, load_policy
+from core.policy.duty_words import describe_kept_duties
 from core.services.activity import read_activity
 from core.stores.base import Stores
 from core.targets.words import one_line
@@ -86,6 +87,8 @@ def _lines(entry: AuditEntry, chains: Sequence[str]) -> Iterator[str]:
         if value:
             said = "; ".join(_parts(value))
             yield f"    {label}: {one_line(said, _MAX_LENGTH)}"
+    for said in describe_kept_duties(entry.details):
+        yield f"    on call: {one_line(said, _MAX_LENGTH)}"
 
 
 def _parts(value: JsonValue) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict, Unpack
 
 import click
 
@@ -29,6 +29,26 @@ from core.policy.ticket_cases import CaseTicket, with_case_ticket
 
 _DIGITS_SHOWN: Final = 12
 _REFUSED: Final = 1
+
+
+class ExplainOptions(TypedDict):
+    """What is asked, as it was typed."""
+
+    user: str | None
+    service: str | None
+    profile: str
+    duration: str
+    groups: tuple[str, ...]
+    on_call: tuple[str, ...]
+    email: str | None
+    moment: str | None
+    reason: str | None
+    mfa: bool
+    requester: str | None
+    waited: str | None
+    requester_groups: tuple[str, ...]
+    requester_on_call: tuple[str, ...]
+    ticket: str | None
 
 
 @click.command()
@@ -59,55 +79,48 @@ _REFUSED: Final = 1
 )
 @click.option("--ticket", help="Assume a request with this ticket, which is open and the requester's.")
 @json_option
-def explain(  # noqa: PLR0913 - one argument for each option of the command.
-    *,
-    policy_path: str,
-    user: str | None,
-    service: str | None,
-    profile: str,
-    duration: str,
-    groups: tuple[str, ...],
-    on_call: tuple[str, ...],
-    email: str | None,
-    moment: str | None,
-    reason: str | None,
-    mfa: bool,
-    requester: str | None,
-    waited: str | None,
-    requester_groups: tuple[str, ...],
-    requester_on_call: tuple[str, ...],
-    ticket: str | None,
-    as_json: bool,
-) -> None:
+def explain(*, policy_path: str, as_json: bool, **given: Unpack[ExplainOptions]) -> None:
     """Show what the policy decides, by which rule, and why."""
-    if reason is not None and requester is not None:
+    if given["reason"] is not None and given["requester"] is not None:
         raise click.UsageError("--break-glass and --as-approver-of can't be combined. Use one at a time.")
     loaded, _ = load_policy_file(policy_path, as_json=as_json)
     with plain_errors():
-        length, now = parse_duration(duration), _read_moment(moment)
-        person = check_user_id(_find_user(loaded, user, service))
-        actor = _describe_actor(loaded, person, groups, _Stated(on_call, now)).model_copy(update={"email": email})
-        actor = actor if service is None else actor.model_copy(update={"service": check_service_name(service)})
-        decision: Decision
-        if requester is not None:
-            stated = _Stated(requester_on_call, now)
-            asker = _describe_actor(loaded, check_user_id(requester), requester_groups, stated)
-            decision = _judge_decider(loaded, actor, profile, length, _Waiting(asker, _read_wait(waited), now))
-        elif reason is not None:
-            decision = loaded.judge_break_glass(actor, profile, _read_reason(reason), length, now, has_mfa=mfa)
-        else:
-            asked = loaded.judge_request(actor, profile, length, now)
-            decision = with_case_ticket(loaded, asked, CaseTicket(name=ticket) if ticket else None, actor)
+        now = _read_moment(given["moment"])
+        actor = _find_actor(loaded, given, now)
+        decision = _decide(loaded, actor, given, now)
     if as_json:
         print_json(decision.model_dump(mode="json"))
     else:
-        for line in _describe(decision, loaded, profile, actor):
+        for line in _describe(decision, loaded, given["profile"], actor):
             click.echo(line)
     if not decision.is_allowed:
         click.get_current_context().exit(_REFUSED)
 
 
-def _judge_decider(loaded: Policy, approver: Actor, profile: str, duration: timedelta, request: _Waiting) -> Decision:
+def _find_actor(loaded: Policy, given: ExplainOptions, now: datetime) -> Actor:
+    person, service = check_user_id(_find_user(loaded, given["user"], given["service"])), given["service"]
+    actor = _describe_actor(loaded, person, given["groups"], _Stated(given["on_call"], now))
+    acting_for = check_service_name(service) if service is not None else None
+    return actor.model_copy(update={"email": given["email"], "service": acting_for})
+
+
+def _decide(loaded: Policy, actor: Actor, given: ExplainOptions, now: datetime) -> Decision:
+    profile, length = given["profile"], parse_duration(given["duration"])
+    if given["requester"] is not None:
+        stated = _Stated(given["requester_on_call"], now)
+        asker = _describe_actor(loaded, check_user_id(given["requester"]), given["requester_groups"], stated)
+        waiting = _WaitingRequest(asker, _read_wait(given["waited"]), now)
+        return _judge_decider(loaded, actor, profile, length, waiting)
+    if given["reason"] is not None:
+        reason = _read_reason(given["reason"])
+        return loaded.judge_break_glass(actor, profile, reason, length, now, has_mfa=given["mfa"])
+    asked, ticket = loaded.judge_request(actor, profile, length, now), given["ticket"]
+    return with_case_ticket(loaded, asked, CaseTicket(name=ticket) if ticket else None, actor)
+
+
+def _judge_decider(
+    loaded: Policy, approver: Actor, profile: str, duration: timedelta, request: _WaitingRequest
+) -> Decision:
     requester, waits_since = request.requester, request.now - request.waited
     asked = loaded.judge_request(requester, profile, duration, waits_since)
     if asked.rule is None:
@@ -194,7 +207,7 @@ def _find_user(loaded: Policy, user: str | None, service: str | None) -> str:
     return loaded.document.services[service].owner
 
 
-class _Waiting(NamedTuple):
+class _WaitingRequest(NamedTuple):
     """A request that waits for its approvers: whose it is, for how long it has waited, and when it is looked at."""
 
     requester: Actor

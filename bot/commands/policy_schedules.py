@@ -17,6 +17,7 @@ from core.policy.mistake import Mistake
 from core.policy.on_call_config import DEMO_SCHEDULE, OnCallConfig
 from core.policy.rules import PolicyDocument
 from core.schedules.base import ScheduleRefused, ScheduleSource
+from core.schedules.ical_process import check_libraries
 from core.schedules.opening import open_source
 from core.targets.secret_source import is_secret_source, read_secret
 from core.targets.words import one_line
@@ -41,10 +42,9 @@ class AskedSchedules:
             if config.kind == DEMO_SCHEDULE:
                 continue
             at = ("on_call", name, config.kind)
-            if missing := _find_missing_secret(config):
-                notes.append(
-                    Mistake(at, f"it can't be asked from here: {missing}", "Set it here too, or use --offline.")
-                )
+            if missing := _find_missing(config):
+                problem, fix = missing
+                notes.append(Mistake(at, f"it can't be asked from here: {problem}", fix))
                 continue
             try:
                 self.names[name] = self._ask(name, config)
@@ -63,15 +63,20 @@ class AskedSchedules:
             source.close()
 
 
-def _find_missing_secret(config: OnCallConfig) -> str:
-    """Which secret isn't here; "" when all of them are."""
+def _find_missing(config: OnCallConfig) -> tuple[str, str] | None:
+    """What isn't here, a secret or a library, and what to do; None when nothing is missing."""
     for each in _texts(config.source):
         if is_secret_source(each):
             try:
                 read_secret(each)
             except InvalidInput as missing:
-                return missing.problem
-    return ""
+                return missing.problem, "Set it here too, or use --offline."
+    try:
+        if config.ical is not None:
+            check_libraries()
+    except ScheduleRefused as refused:
+        return "the libraries that read calendars aren't installed", refused.fix
+    return None
 
 
 def _texts(config: BaseModel) -> Iterator[str]:

@@ -51,7 +51,7 @@ def check_schedules(
         try:
             called, shifts = _look(name, config, now, opener)
         except ScheduleRefused as refused:
-            yield wrong(f"{full_name}: can't be looked up: {_short(refused.problem)}", _short(refused.fix))
+            yield wrong(f"{full_name}: can't be looked up: {_short(refused.problem)}", one_line(refused.fix, MAX_SAID))
         except CountersignError as error:
             yield wrong(f"{full_name}: can't be looked up now: {_short(str(error))}", "Try again in a moment.")
         else:

@@ -15,7 +15,6 @@ from core.access.grant import Grant
 from core.access.session import Session
 from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent
-from core.clock import format_time
 from core.duration import format_duration
 from core.pagers.base import PagerAlert, Severity
 from core.policy.evaluator import Policy
@@ -82,10 +81,11 @@ class PagePlanner:
         if not is_waiting or request.awaits_confirmation or not policy.notifications.pages_request(request.rule):
             return None
         who, length = self._who(request.requester), format_duration(request.duration)
-        details = {"rule": request.rule, "decide by": format_time(request.expires_at)}
+        later = f" from {_at(request.starts_at)}" if request.starts_at is not None else ""
+        details = {"rule": request.rule, "decide by": _at(request.expires_at)}
         return PagerAlert(
             key=request.id,
-            summary=f"{who} requests {request.profile} for {length}: approval needed",
+            summary=f"{who} requests {request.profile} for {length}{later}: approval needed",
             severity=Severity.ERROR,
             at=request.waits_since,
             kind="request",
@@ -97,7 +97,7 @@ class PagePlanner:
         if not event.is_granting(now) or not policy.notifications.pages_event(event.rule):
             return None
         who, length = self._who(event.invoker), format_duration(event.duration)
-        details = {"reason": event.reason_code.value, "until": format_time(event.expires_at), "rule": event.rule}
+        details = {"reason": event.reason_code.value, "until": _at(event.expires_at), "rule": event.rule}
         return PagerAlert(
             key=event.id,
             summary=f"Break-glass: {who} took {event.profile} for {length} ({event.reason_code.value})",
@@ -119,7 +119,7 @@ class PagePlanner:
             at=event.reminded_at or now,
             kind="review",
             profile=event.profile,
-            details={"review due": format_time(due_at)} | self._about(event, event.invoker, policy),
+            details={"review due": _at(due_at)} | self._about(event, event.invoker, policy),
         )
 
     def _revoke(self, grant: Grant, now: datetime) -> PagerAlert | None:
@@ -145,7 +145,7 @@ class PagePlanner:
             at=session.revoked_at or session.expires_at,
             kind="revoke",
             profile=session.profile,
-            details=self._ids(session.id, session.user) | {"until": format_time(session.credentials_until)},
+            details=self._ids(session.id, session.user) | {"until": _at(session.credentials_until)},
         )
 
     def _about(self, record: Request | BreakGlassEvent, person: str, policy: Policy) -> dict[str, str]:
@@ -159,3 +159,8 @@ class PagePlanner:
     def _who(self, person: str) -> str:
         name = self.find_name(person)
         return name if name is not None else person
+
+
+def _at(moment: datetime) -> str:
+    """A moment as people read it on a telephone."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

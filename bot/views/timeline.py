@@ -29,6 +29,7 @@ from bot.views.block_kit import (
     people,
 )
 from core.audit.trail import AuditAction, AuditEntry
+from core.policy.duty_words import kept_schedules
 from core.request import Request
 from core.services.timeline import RequestTimeline, Timeline
 from core.stores.messages import MessageRef
@@ -113,12 +114,18 @@ def _steps(entries: Sequence[AuditEntry], chain: str) -> Iterator[tuple[datetime
         by = f"{mention(entry.actor)} " if not entry.actor.startswith("clock") else ""
         what = _STEPS.get(entry.event, escape(entry.event.replace("_", " ")))
         of = "" if entry.chain == chain else _of(entry.chain)
-        yield entry.at, f"{moment(entry.at, form='{date_short} {time_secs}')} · {by}{what}{_more(entry)}{of}"
+        at = moment(entry.at, form="{date_short} {time_secs}")
+        yield entry.at, f"{at} · {by}{what}{_on_call(entry)}{_more(entry)}{of}"
 
 
 def _of(chain: str) -> str:
     kind, _, record_id = chain.partition("#")
     return f" · request {code(record_id)}" if kind == Request.KIND else ""
+
+
+def _on_call(entry: AuditEntry) -> str:
+    schedules = kept_schedules(entry.details)
+    return f" · on call in {', '.join(map(code, schedules))}" if schedules else ""
 
 
 def _more(entry: AuditEntry) -> str:

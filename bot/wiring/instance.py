@@ -41,18 +41,16 @@ from bot.settings.addresses import Address
 from bot.settings.api import ApiSettings
 from bot.slack import client as slack_client
 from bot.slack.change_writer import ChangeWriter
-from bot.slack.clock_watch import ClockWatch
 from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation, find_installation
 from bot.slack.opening import open_directory
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
-from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.http import HttpTransport
 from bot.transport.opening import is_shared, open_transport
-from bot.transport.readiness import Readiness
 from bot.transport.socket_mode import SocketModeTransport
 from bot.wiring.api import ApiNeeds, InstanceApi, open_api_metrics, serve_api
+from bot.wiring.components import check_components, clock_components, on_call_components, page_components
 from bot.wiring.listeners import build_lists, register_listeners
 from bot.wiring.on_call import open_roster
 from bot.wiring.paging import build_paging
@@ -145,15 +143,11 @@ def wire(
     Raises InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
-    watcher = Watcher(metrics)
-    opened, roster = _open_people(ports, installation, metrics)
-    paging = build_paging(
-        ports, workspace_url=installation.url, find_name=opened[0].name_of, metrics=PageMetrics(metrics.registry)
-    )
+    watcher, (opened, roster) = Watcher(metrics), _open_people(ports, installation, metrics)
+    paging = build_paging(ports, installation.url, opened[0].name_of, PageMetrics(metrics.registry))
     services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging, roster)
     background = build_background(services, sinks)
-    page_watch = paging.build_watch(background.nudge)
-    lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
+    page_watch, lanes = paging.build_watch(background.nudge), _open_lanes(max_waiting, metrics)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
     served = _serve_api(ports, services, opened[0], background, transport, api, (metrics, watcher))
@@ -163,14 +157,13 @@ def wire(
     watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
     components = [
         *_below(ports, services, closes_stores=closes_stores),
-        *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
-        Component("the schedules", roster.start, roster.close),
-        *paging.components(page_watch),
+        *page_components(pages, None if is_shared(transport, metrics_address) else metrics_address),
+        *on_call_components(paging, page_watch, roster),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
         *served.around(Component("the transport", receiver.start, receiver.stop)),
-        *_checks(token_check, readiness),
+        *check_components(token_check, readiness),
     ]
     return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served, page_watch)
 
@@ -199,6 +192,10 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
 def _build_app(ports: Ports, transport: OverHttp | OverSocketMode, installation: Installation) -> App:
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     return build_app(ports.client, installation, signing_secret)
+
+
+def _open_lanes(max_waiting: int, metrics: Metrics) -> Lanes:
+    return Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
 
 
 def _open_people(
@@ -281,23 +278,4 @@ def _serve_api(
 def _below(ports: Ports, services: Services, *, closes_stores: bool) -> list[Component]:
     """What everything else needs: stopped last."""
     stores = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
-    return [*stores, *_clock_watch(ports), Component("the targets", stop=services.targets.close)]
-
-
-def _checks(token_check: BotTokenCheck, readiness: Readiness) -> list[Component]:
-    return [Component("the token check", stop=token_check.close), Component("readiness", stop=readiness.stop)]
-
-
-def _health_pages(pages: HealthPages, address: Address | None) -> list[Component]:
-    components = [Component("the health pages", stop=pages.close)]
-    if address is not None:
-        server = HealthServer(pages, address)
-        components.append(Component("the health server", server.start, server.stop))
-    return components
-
-
-def _clock_watch(ports: Ports) -> list[Component]:
-    if not isinstance(ports.clock, ComparedClock):
-        return []
-    watch = ClockWatch(ports.client, ports.clock)
-    return [Component("the clock watch", watch.start, watch.stop)]
+    return [*stores, *clock_components(ports), Component("the targets", stop=services.targets.close)]

@@ -24,7 +24,7 @@ from core.policy.pager_config import (
     DemoPagerConfig,
     IncidentIoAlertsConfig,
     PagerConfig,
-    PagerDutyConfig,
+    PagerDutyEventsConfig,
 )
 from core.targets.secret_source import read_secret
 
@@ -79,7 +79,7 @@ class Pagers:
 def open_pager(config: AnyPagerConfig, secrets: Mapping[str, SecretStr]) -> Pager:
     """The pager, with the keys by where the policy says they are. Raises InvalidInput."""
     match config:
-        case PagerDutyConfig():
+        case PagerDutyEventsConfig():
             routing_key = secrets[config.routing_key]
             if len(routing_key.get_secret_value()) != ROUTING_KEY_LENGTH:
                 problem = f"the routing key of {PAGERDUTY_NAME} at {config.routing_key} isn't 32 characters long"
@@ -95,7 +95,7 @@ def open_pager(config: AnyPagerConfig, secrets: Mapping[str, SecretStr]) -> Page
 
 def _sources_of(config: AnyPagerConfig) -> tuple[str, ...]:
     match config:
-        case PagerDutyConfig():
+        case PagerDutyEventsConfig():
             return (config.routing_key, *([config.key] if config.key is not None else ()))
         case IncidentIoAlertsConfig():
             return (config.token,)

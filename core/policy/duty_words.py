@@ -6,11 +6,15 @@ is in the past.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from core.duty import Duty, schedule_of
+from pydantic import JsonValue
 
+from core.duty import Duty, OnCallName, schedule_of
+
+_SHIFT: Final = {"shift_starts_at": "from", "shift_ends_at": "until"}
 _SOURCES: Final = {"pagerduty": "PagerDuty", "incident_io": "incident.io", "ical": "the calendar"}
 
 
@@ -27,6 +31,28 @@ def describe_duty(duty: Duty) -> str:
     if duty.is_on_call is None:
         return f"is on call in {schedule}{until} ({duty.source}, as of {_moment(duty.answered_at, duty.answered_at)})"
     return f"was on call in {schedule}{until} ({duty.source}), which still counts for approving"
+
+
+def kept_schedules(details: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """The schedules by which the decision of an audit entry was allowed, such as `primary`."""
+    names = (each.get("name") for each in _kept(details))
+    return tuple(schedule_of(OnCallName(name)) for name in names if isinstance(name, str))
+
+
+def describe_kept_duties(details: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """The same with source and shift: `primary (pagerduty PABC123), shift until 2026-01-15T18:00:00.000000Z`."""
+    said = []
+    for name, each in zip(kept_schedules(details), _kept(details), strict=False):
+        shift = [f"{word} {each[key]}" for key, word in _SHIFT.items() if isinstance(each.get(key), str)]
+        said.append(
+            f"{name} ({each.get('source')} {each.get('schedule')}){', shift ' if shift else ''}{' '.join(shift)}"
+        )
+    return tuple(said)
+
+
+def _kept(details: Mapping[str, JsonValue]) -> list[dict[str, JsonValue]]:
+    duties = details.get("on_call")
+    return [each for each in duties if isinstance(each, dict)] if isinstance(duties, list) else []
 
 
 def _until(duty: Duty) -> str:

@@ -29,7 +29,7 @@ AlertSourceId = Annotated[
 ]
 
 
-class PagerDutyConfig(PolicyModel):
+class PagerDutyEventsConfig(PolicyModel):
     """A service in PagerDuty, with an Events API v2 integration."""
 
     routing_key: SecretSource = Field(
@@ -55,13 +55,13 @@ class DemoPagerConfig(PolicyModel):
     """The pretended pager of the playground."""
 
 
-AnyPagerConfig = PagerDutyConfig | IncidentIoAlertsConfig | DemoPagerConfig
+AnyPagerConfig = PagerDutyEventsConfig | IncidentIoAlertsConfig | DemoPagerConfig
 
 
 class PagerConfig(PolicyModel):
     """Where people are paged: exactly one pager, and what a page may say."""
 
-    pagerduty: PagerDutyConfig | None = Field(default=None, description="Page through a service in PagerDuty.")
+    pagerduty: PagerDutyEventsConfig | None = Field(default=None, description="Page through a service in PagerDuty.")
     incident_io: IncidentIoAlertsConfig | None = Field(
         default=None, description="Page through an alert source in incident.io."
     )
@@ -93,6 +93,6 @@ class PagerConfig(PolicyModel):
 
 
 PAGER_MODELS: Final[dict[str, type[PolicyModel]]] = {
-    PAGERDUTY: PagerDutyConfig, INCIDENT_IO: IncidentIoAlertsConfig, DEMO_PAGER: DemoPagerConfig,
+    PAGERDUTY: PagerDutyEventsConfig, INCIDENT_IO: IncidentIoAlertsConfig, DEMO_PAGER: DemoPagerConfig,
 }  # fmt: skip
 _KINDS: Final = tuple(PAGER_MODELS)

@@ -16,8 +16,9 @@ from core.actor import Actor, Need, ServiceName, UserGroupId, UserId, is_person
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, ReasonCode
 from core.errors import InvalidInput
-from core.on_call import Duty, FixedRoster, OnCallName
+from core.on_call import Duty, FixedRoster, OnCallName, on_call_name
 from core.policy.decision import Decision, RequestDecision
+from core.policy.duty_words import kept_schedules
 from core.policy.evaluator import Policy
 from core.request import Request, RequestStatus
 
@@ -36,7 +37,9 @@ class KnownDuties:
 
     def with_entries(self, entries: Iterable[AuditEntry], about: UserId) -> KnownDuties:
         """Also what the entries of one record keep. Where a rule or the clock acted, it was `about` this person."""
-        found = {(_person_of(each, about), name) for each in entries for name in _schedules_in(each)}
+        found = {
+            (_person_of(each, about), on_call_name(name)) for each in entries for name in kept_schedules(each.details)
+        }
         return replace(self, recorded=self.recorded | found)
 
     def duties_of(self, person: UserId, names: Iterable[OnCallName], at: datetime) -> Mapping[OnCallName, Duty]:
@@ -217,12 +220,3 @@ class _History:
 
 def _person_of(entry: AuditEntry, about: UserId) -> UserId:
     return UserId(entry.actor) if is_person(entry.actor) else about
-
-
-def _schedules_in(entry: AuditEntry) -> Iterator[OnCallName]:
-    """The schedules by which the entry's decision was allowed."""
-    duties = entry.details.get("on_call")
-    for each in duties if isinstance(duties, list) else ():
-        name = each.get("name") if isinstance(each, dict) else None
-        if isinstance(name, str):
-            yield OnCallName(name)

@@ -18,6 +18,8 @@ from core.clock import UtcTime
 from core.on_call import APPROVING_FOR, FRESH_FOR, HAND_OVER_GRACE, Duty, OnCallName
 from core.schedules.base import SchedulePerson
 
+NOTIFYING_FOR: Final = timedelta(hours=1)
+"""How old an answer may be by which people are notified: that gives no right, and an outage should hide no request."""
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -114,7 +116,7 @@ def judge_duty(answer: ScheduleAnswer, ids: Collection[UserId], now: datetime) -
 
 def find_on_call(answer: ScheduleAnswer, now: datetime) -> tuple[UserId, ...] | None:
     """Who is on call now, each once, to notify them. None when the answer doesn't say: it is too old, or bounded."""
-    if not answer.is_valid(now, APPROVING_FOR) or answer.is_bounded(now):
+    if not answer.is_valid(now, NOTIFYING_FOR) or answer.is_bounded(now):
         return None
     found = (each.who.user_id for each in answer.shifts if each.covers(now))
     return tuple(dict.fromkeys(each for each in found if each is not None))

@@ -7,7 +7,7 @@ size, and read in a process of its own (`core/schedules/ical_process.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -26,7 +26,8 @@ BEFORE: Final = timedelta(days=1)
 AHEAD: Final = timedelta(days=7)
 """How much more than was asked for is read at once, so that a feed that doesn't change is read once a week."""
 FEED: Final = "the calendar feed"
-_MAX_ETAG: Final = 200
+_VALIDATORS: Final = (("etag", "if-none-match"), ("last-modified", "if-modified-since"))
+_MAX_VALIDATOR: Final = 200
 _WEBCAL: Final = "webcal://"
 _STAMP: Final = re.compile(rb"^DTSTAMP[^\r\n]*", re.MULTILINE)
 """When the feed was made. Some calendars write a new one at each call."""
@@ -42,7 +43,8 @@ class _FetchedFeed:
     address: str
     body: bytes
     digest: bytes
-    etag: str | None
+    conditions: Mapping[str, str]
+    """What to send, so that the same feed isn't sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +116,24 @@ class IcalSource:
             fix = "Write the same address with https:// instead of webcal://."
             raise ScheduleRefused("The calendar feed's address begins with webcal://", fix)
         known = self._fetched if self._fetched is not None and self._fetched.address == address else None
-        headers = {"accept": "text/calendar, */*;q=0.1"}
-        if known is not None and known.etag is not None:
-            headers["if-none-match"] = known.etag
+        headers = {"accept": "text/calendar, */*;q=0.1", **(known.conditions if known else {})}
         answer = self._web.call(address, headers, max_bytes=MAX_FEED_BYTES)
         if known is not None and answer.status == HTTPStatus.NOT_MODIFIED:
             return known
         if answer.status != HTTPStatus.OK:
             raise _refusal(answer.status)
         digest = sha256(_STAMP.sub(b"", answer.body)).digest()
-        self._fetched = _FetchedFeed(address, answer.body, digest, _etag(answer))
+        self._fetched = _FetchedFeed(address, answer.body, digest, _conditions(answer))
         return self._fetched
 
 
-def _etag(answer: WebAnswer) -> str | None:
-    found = answer.headers.get("etag", "")
-    return found if found and found.isascii() and found.isprintable() and len(found) <= _MAX_ETAG else None
+def _conditions(answer: WebAnswer) -> Mapping[str, str]:
+    found = {asked: answer.headers.get(said, "") for said, asked in _VALIDATORS}
+    return {
+        name: text
+        for name, text in found.items()
+        if text and text.isascii() and text.isprintable() and len(text) <= _MAX_VALIDATOR
+    }
 
 
 def _refusal(status: int) -> ScheduleRefused:

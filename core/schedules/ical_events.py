@@ -27,11 +27,20 @@ _MARGIN: Final = timedelta(days=2)
 """More than any time zone is away from UTC: the library compares times without a zone as they stand."""
 _NOT_ON_CALL: Final = frozenset({"DECLINED", "DELEGATED"})
 _NO_PERSON: Final = frozenset({"GROUP", "RESOURCE", "ROOM"})
-_TIMES: Final = frozenset({"DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID"})
-_UNREADABLE: Final = (ValueError, KeyError, IndexError, AttributeError, TypeError, ArithmeticError)
-"""What the libraries raise for a calendar that is wrong somewhere."""
+_TIMES: Final = ("DTSTART", "DTEND", "RDATE", "EXDATE", "RECURRENCE-ID")
+_UNREADABLE: Final = (
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ArithmeticError,
+    OSError,
+    RuntimeError,
+    AssertionError,
+)
+"""What the libraries raise for a calendar that is wrong somewhere; OSError for a zone with the name of a folder."""
 _FIX_ZONE: Final = "Write `timezone: Europe/Berlin`, or which one it is, at this schedule in the policy."
-_FIX_FEED: Final = "Open the address where you are logged in nowhere: it has to answer with a calendar, a .ics file."
+_FIX_FEED: Final = "Open the address in a private window: it has to give a calendar (a .ics file) without a login."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ def _parse(feed: bytes) -> list[Any]:
     text = feed.removeprefix(b"\xef\xbb\xbf").strip()
     if not text[:15].upper().startswith(b"BEGIN:VCALENDAR"):
         what = "a web page" if text[:1] == b"<" else "something else"
-        raise ScheduleRefused(f"The feed is no calendar: its address answers with {what}", _FIX_FEED)
+        raise ScheduleRefused(f"The feed isn't a calendar: its address answers with {what}", _FIX_FEED)
     if not text.upper().endswith(b"END:VCALENDAR"):
         # Half a calendar could lack the very override that matters.
         raise ScheduleRefused("The calendar ends in the middle", _FIX_FEED)
@@ -89,9 +98,6 @@ def _check_events(calendar: Any, zone: tzinfo | None) -> None:  # noqa: ANN401 -
         raise ScheduleRefused(f"The calendar has more than {MAX_EVENTS} events", "Use a calendar without old events.")
     try:
         for event in events:
-            if _TIMES.intersection(name for name, _ in event.errors):
-                # The library would leave out what it can't read, such as an exception.
-                raise _unreadable("An event of the calendar can't be read", ValueError())
             _check_frequencies(event)
             for at in _stated_times(event):
                 _check_zone_of(at, zone)
@@ -108,8 +114,8 @@ def _check_frequencies(event: Any) -> None:  # noqa: ANN401 - as above
 
 
 def _stated_times(event: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
-    """Everything in an event that is a time, with its parameters."""
-    for name in _TIMES - {"RRULE", "DURATION"}:
+    """Everything in an event that is a time, with its parameters. One that can't be read has none, and raises."""
+    for name in _TIMES:
         for stated in _listed(event.get(name)):
             yield from getattr(stated, "dts", (stated,))
 
@@ -156,7 +162,7 @@ def _own_zone(calendar: Any) -> tzinfo | None:  # noqa: ANN401 - as above
         return None
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
+    except (LookupError, ValueError, OSError):
         raise ScheduleRefused("The calendar is in a time zone that isn't known (X-WR-TIMEZONE)", _FIX_ZONE) from None
 
 

@@ -22,6 +22,8 @@ from core.schedules.base import ScheduleRefused, ScheduleUnavailable, Shift
 CPU_SECONDS: Final = 20
 WAIT_SECONDS: Final = 60.0
 MEMORY_BYTES: Final = 1024 * 1024 * 1024
+OUT_OF_MEMORY: Final = 9
+"""The exit code of a process that needed more."""
 _ROOT: Final = Path(__file__).parents[2]
 _KEPT: Final = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 """What Python itself may need to start."""
@@ -75,7 +77,7 @@ def read_apart(task: CalendarTask, feed: bytes, wait_seconds: float = WAIT_SECON
     """What the calendar says. Raises ScheduleRefused and ScheduleUnavailable."""
     check_libraries()
     # The same interpreter and the same path, and of the environment only what the interpreter needs.
-    command = [sys.executable, "-I", "-S", "-c", START, *filter(None, sys.path), str(_ROOT)]
+    command = [sys.executable or "python3", "-I", "-S", "-c", START, *filter(None, sys.path), str(_ROOT)]
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     given = task.model_dump_json().encode() + b"\n" + feed
     try:
@@ -90,9 +92,16 @@ def read_apart(task: CalendarTask, feed: bytes, wait_seconds: float = WAIT_SECON
     try:
         report = CalendarReport.model_validate_json(done.stdout)
     except ValidationError:
-        fix = "Look for an event with a rule that never fits, such as one on 30 February, and remove it."
-        raise ScheduleRefused("The calendar takes more time or memory to read than a calendar may", fix) from None
+        raise _no_report(done.returncode) from None
     return _accepted(report)
+
+
+def _no_report(exit_code: int) -> ScheduleRefused:
+    if exit_code < 0 or exit_code == OUT_OF_MEMORY:
+        fix = "Look for an event with a rule that never fits, such as one on 30 February, and remove it."
+        return ScheduleRefused("The calendar takes more time or memory to read than a calendar may", fix)
+    fix = "Install the libraries anew with `pip install --upgrade 'countersign[ical]'`."
+    return ScheduleRefused(f"The process that reads calendars failed with exit code {exit_code}", fix)
 
 
 def read_here(task: CalendarTask, feed: bytes) -> CalendarReport:
@@ -110,9 +119,12 @@ def read_from_stdin() -> None:
     """What runs in the process: reads the task and the feed, and writes the report."""
     line = sys.stdin.buffer.readline()
     task = CalendarTask.model_validate_json(line)
-    _limit(task.cpu_seconds)
-    report = make_report(task, sys.stdin.buffer.read())
-    sys.stdout.write(report.model_dump_json())
+    limit_process(task.cpu_seconds)
+    try:
+        report = make_report(task, sys.stdin.buffer.read())
+        sys.stdout.write(report.model_dump_json())
+    except MemoryError:
+        sys.exit(OUT_OF_MEMORY)
 
 
 def make_report(task: CalendarTask, feed: bytes) -> CalendarReport:
@@ -130,7 +142,8 @@ def make_report(task: CalendarTask, feed: bytes) -> CalendarReport:
     return CalendarReport(title=found.title, shifts=found.shifts)
 
 
-def _limit(cpu_seconds: int) -> None:
+def limit_process(cpu_seconds: int) -> None:
+    """How much this process may use from now on."""
     try:
         import resource  # noqa: PLC0415 - there is none on Windows, where only the waiting is limited
     except ImportError:

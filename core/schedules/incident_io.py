@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from core.clock import format_time
 from core.schedules.base import (
     ScheduleRefused,
     ScheduleUnavailable,
@@ -22,7 +21,7 @@ from core.schedules.base import (
     read_person,
     read_shift,
 )
-from core.schedules.web import ScheduleWeb, WebAnswer, read_address, read_key
+from core.schedules.web import ScheduleWeb, WebAnswer, read_address, read_key, write_window
 from core.targets.words import one_line
 
 NAME: Final = "incident.io"
@@ -123,8 +122,9 @@ class IncidentIoSource:
         """Nothing is kept open."""
 
     def _page(self, since: datetime, until: datetime) -> _EntriesPage:
-        window = {"entry_window_start": format_time(since), "entry_window_end": format_time(until)}
-        answer = self._ask(f"/v2/schedule_entries?{urlencode({'schedule_id': self.schedule, **window})}")
+        start, end = write_window(since, until)
+        query = {"schedule_id": self.schedule, "entry_window_start": start, "entry_window_end": end}
+        answer = self._ask(f"/v2/schedule_entries?{urlencode(query)}")
         try:
             return _EntriesPage.model_validate_json(answer.body)
         except ValidationError:
@@ -153,7 +153,7 @@ class IncidentIoSource:
             )
             return ScheduleRefused(f"incident.io has no schedule {self.schedule}, or hides it from this key", fix)
         if status == HTTPStatus.UNAUTHORIZED:
-            return ScheduleRefused("incident.io doesn't know the key", _KEY_FIX)
+            return ScheduleRefused("incident.io rejects the key", _KEY_FIX)
         if status == HTTPStatus.FORBIDDEN:
             return ScheduleRefused("incident.io doesn't let this key view schedules", _KEY_FIX)
         return ScheduleRefused(f"incident.io refused with {status}", "Check the schedule's id in incident.io.")

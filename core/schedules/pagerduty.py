@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from core.clock import format_time
 from core.schedules.base import (
     ScheduleRefused,
     ScheduleUnavailable,
@@ -24,7 +23,7 @@ from core.schedules.base import (
     read_shift,
 )
 from core.schedules.pagerduty_login import PagerDutyLogin
-from core.schedules.web import ScheduleWeb, WebAnswer, read_address
+from core.schedules.web import ScheduleWeb, WebAnswer, read_address, write_window
 from core.targets.words import one_line
 
 NAME: Final = "PagerDuty"
@@ -58,16 +57,16 @@ class PagerDutyEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    user: PagerDutyUser
+    user: PagerDutyUser | None
     schedule: _Reference | None
     escalation_level: int
     start: AwareDatetime | None
     end: AwareDatetime | None
 
     def shift(self) -> Shift | None:
-        """The shift; None for one that takes no time."""
+        """The shift; None when nobody has it, or it takes no time."""
         user = self.user
-        person = read_person(user.id, user.name or user.summary, user.email)
+        person = read_person(user.id, user.name or user.summary, user.email) if user else None
         return read_shift(person, self.start, self.end) if person else None
 
 
@@ -112,7 +111,7 @@ class PagerDutySource:
 
     def find_shifts(self, since: datetime, until: datetime) -> tuple[Shift, ...]:
         """Every shift that overlaps [since, until), the earliest first."""
-        times = {"since": format_time(since), "until": format_time(until)}
+        times = dict(zip(("since", "until"), write_window(since, until), strict=True))
         entries = list(self._entries({**times, "include[]": "users"}))
         if not entries:
             self._show()
@@ -179,7 +178,7 @@ class PagerDutySource:
             fix = "Copy its id from the end of its address in PagerDuty, and check that the key is of the same account."
             return ScheduleRefused(f"PagerDuty has no schedule {self.schedule}", fix)
         if status == HTTPStatus.UNAUTHORIZED:
-            return ScheduleRefused("PagerDuty doesn't know the key", self._login.fix)
+            return ScheduleRefused("PagerDuty rejects the key", self._login.fix)
         if status == HTTPStatus.FORBIDDEN:
             return ScheduleRefused("PagerDuty doesn't let this key see schedules and who is on call", self._login.fix)
         fix = "Check the schedule's id and the account's plan in PagerDuty."

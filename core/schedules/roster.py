@@ -229,7 +229,7 @@ class ScheduleRoster:
         )
 
     def _open(self, name: str, config: OnCallConfig) -> ScheduleSource:
-        return open_source(name, config, self._more)
+        return open_source(name, config, self._more, self._clock)
 
 
 def _states_of(watched: Mapping[OnCallName, WatchedSchedule]) -> tuple[ScheduleState, ...]:

@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
@@ -31,6 +31,7 @@ STEP_SECONDS: Final = 5.0
 WHOLE_CALL_SECONDS: Final = 10.0
 MAX_JSON_BYTES: Final = 4 * 1024 * 1024
 _MAX_PAUSE_SECONDS: Final = 3600
+_SECONDS: Final = "%Y-%m-%dT%H:%M:%SZ"
 _PART: Final = 65_536
 _PAUSES: Final = ("ratelimit-reset", "retry-after")
 """Seconds to wait: PagerDuty says the first, others the second."""
@@ -92,7 +93,7 @@ class ScheduleWeb:
 
     def _checked(self, answer: WebAnswer) -> WebAnswer:
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise ScheduleUnavailable(f"{self._name} asks to be asked less often", read_pause(answer.headers))
+            raise ScheduleUnavailable(f"{self._name} is rate-limiting Countersign", read_pause(answer.headers))
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise ScheduleUnavailable(f"{self._name} answered {answer.status}", read_pause(answer.headers))
         if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST and answer.status != _UNCHANGED:
@@ -128,22 +129,29 @@ def read_pause(headers: Mapping[str, str]) -> timedelta | None:
     return None
 
 
-def read_key(source: str, name: str) -> SecretStr:
+def read_key(source: str, name: str, what: str = "key") -> SecretStr:
     """The key that is there now, so that a new one counts at the next call. Raises ScheduleRefused when it can't be."""
     try:
         key = read_secret(source)
     except InvalidInput as error:
-        raise ScheduleRefused(f"The key for {name} is missing: {error.problem}", error.fix) from None
+        raise ScheduleRefused(f"The {what} of {name} is missing: {error.problem}", error.fix) from None
     text = key.get_secret_value()
     if not (text.isascii() and text.isprintable()) or " " in text:
-        fix = f"Put the key into {source} as the other side shows it, and nothing else."
-        raise ScheduleRefused(f"What is in {source} can't be a key for {name}", fix)
+        fix = f"Put only the {what} into {source}, as you copied it from there."
+        raise ScheduleRefused(f"What is in {source} can't be the {what} of {name}", fix)
     return key
 
 
 def read_address(source: str, name: str) -> str:
     """The address: as it stands there, or in a variable or a file. Raises ScheduleRefused when it can't be read."""
-    return read_key(source, name).get_secret_value() if is_secret_source(source) else source
+    return read_key(source, name, "address").get_secret_value() if is_secret_source(source) else source
+
+
+def write_window(since: datetime, until: datetime) -> tuple[str, str]:
+    """A time as services take it: in whole seconds, so a little more than was asked for."""
+    end = until if until.microsecond == 0 else until + timedelta(seconds=1)
+    start, end = (at.astimezone(UTC) for at in (since, end))
+    return f"{start:{_SECONDS}}", f"{end:{_SECONDS}}"
 
 
 def _read(status: int, answer: HTTPResponse, max_bytes: int) -> WebAnswer:

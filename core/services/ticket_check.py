@@ -35,6 +35,7 @@ _NO_CHECKS: Final = "this instance of Countersign can't reach ticket systems"
 _LATE: Final = "it gave no answer in time"
 _BUSY: Final = "too many checks are waiting for an answer"
 _ANEW: Final = "; deny the request, or let {requester} cancel it and request access anew"
+_ANOTHER: Final = "; name another one"
 _NONE: Final = "rule {rule} asks for a ticket now, and this request has none"
 _log = logging.getLogger("countersign.tickets")
 
@@ -173,7 +174,7 @@ class TicketCheck:
         found = self._ask(policy, config.check, ticket, requester) if config.matches(ticket) else None
         decision = policy.tickets.judge(action, rule, ticket, requester.id, found)
         if not decision.is_allowed:
-            what_next = _ANEW.format(requester=requester.id) if action == "approve" else ""
+            what_next = _ANEW.format(requester=requester.id) if action == "approve" else _ANOTHER
             reasons = tuple(f"{each}{what_next}" for each in decision.unmet)
             if isinstance(found, TicketUnchecked):
                 raise TicketNotKnown(action, decision.unmet, rule)

@@ -96,13 +96,14 @@ def test_refusal_pauses_the_questions(office: PageOffice) -> None:
     assert asked(office) == 2
 
 
-def test_every_page_has_its_turn(office: PageOffice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "MAX_QUESTIONS", 2)
+@pytest.mark.parametrize("bound", ["MAX_QUESTIONS", "MAX_LOOKED_AT"])
+def test_every_page_has_its_turn(office: PageOffice, monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    monkeypatch.setattr(pages, bound, 2)
     office.policy.edit({**EVERYBODY_ASKS, **WITH_PAGER})
     for each in people(3):
         office.submit(who=each)
     office.deliver()
-    office.watch.poll()
-    office.watch.poll()
+    for _ in range(3):
+        assert office.watch.poll() == ()
     assert len({path for method, path, _ in office.duty.calls if method == "GET"}) == 3
-    assert asked(office) == 4
+    assert asked(office) == 6

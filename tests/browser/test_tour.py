@@ -73,7 +73,7 @@ def test_tour_leads_from_a_request_to_access_and_break_glass(welcome: Screens) -
         "Move the clock",
         "Request access at night",
         "Nobody answers",
-        "Approve as who is on call",
+        "Approve on call",
         "Hand over",
         "Tamper with a record",
     ):

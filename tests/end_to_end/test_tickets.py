@@ -69,7 +69,7 @@ def test_line_without_a_ticket_opens_the_form_that_asks(harness: Harness) -> Non
 
 def test_refusal_says_what_is_wrong_with_the_ticket(harness: Harness) -> None:
     answer = harness.access(MIRA, "prod 2h deploy the fix for INC-13")
-    assert "INC-13 is closed (Shipped). Nothing was changed." in said(answer)
+    assert "INC-13 is closed (Shipped); name another one. Nothing was changed." in said(answer)
     assert list(harness.stores.requests.iterate()) == []
     assert answer.message is not None
     assert "You can't do this" in text_of(answer.message)

@@ -42,7 +42,9 @@ class FakeFeed(ScheduleServer):
         super().__init__()
         self.events: list[str] = []
         self.exists = True
-        self.etags = True
+        self.says = "etag"
+        """By what it knows that a feed is the same: etag, last-modified, or nothing."""
+        self.unchanged = 0
         self._shifts: dict[datetime, str] = {}
 
     def add(self, person: RosterPerson, start: datetime, end: datetime) -> None:
@@ -62,7 +64,10 @@ class FakeFeed(ScheduleServer):
         if call.path != SECRET_PATH or not self.exists:
             return ServedAnswer(404)
         body = calendar(self.events, "X-WR-CALNAME:Primary")
-        etag = f'"{sha256(body).hexdigest()[:16]}"'
-        if self.etags and call.headers.get("if-none-match") == etag:
+        known = {"etag": f'"{sha256(body).hexdigest()[:16]}"', "last-modified": "Thu, 15 Jan 2026 08:00:00 GMT"}
+        said = {name: value for name, value in known.items() if name == self.says}
+        asked = call.headers.get("if-none-match"), call.headers.get("if-modified-since")
+        if said and set(said.values()) & set(asked):
+            self.unchanged += 1
             return ServedAnswer(304)
-        return ServedAnswer(200, body, {"content-type": "text/calendar", **({"etag": etag} if self.etags else {})})
+        return ServedAnswer(200, body, {"content-type": "text/calendar", **said})

@@ -25,6 +25,7 @@ KEY: Final = "u+pagerduty-key"
 SCHEDULE: Final = "PABC123"
 CLIENT: Final = ("client-1", "app-secret")
 ACCEPT: Final = "application/vnd.pagerduty+json;version=2"
+SOMEBODY: Final = RosterPerson("PSAM", "Sam Example", "sam@example.com")
 NOW: Final = datetime(2026, 1, 15, 12, tzinfo=UTC)
 _KNOWN: Final = {"schedule_ids[]", "include[]", "since", "until", "limit", "offset", "earliest", "total", "time_zone"}
 _MAX_LIMIT: Final = 100

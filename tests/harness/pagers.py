@@ -32,11 +32,12 @@ Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
 class PagerServer:
-    """What both have in common. `faults` are answered before anything else: a status with headers, or "hang up"."""
+    """What both have in common. `faults` come before anything else: a status with headers, "hang up" or "wait"."""
 
     def __init__(self) -> None:
         self.faults: deque[tuple[int, dict[str, str]] | str] = deque()
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
+        self.end = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True)
 
@@ -49,6 +50,7 @@ class PagerServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -70,6 +72,8 @@ class PagerServer:
                 pager.calls.append((self.command, self.path, json.loads(body) if body else {}))
                 fault = pager.faults.popleft() if pager.faults else None
                 if isinstance(fault, str):
+                    if fault == "wait":
+                        pager.end.wait()
                     self.close_connection = True
                     return
                 headers = {name.lower(): value for name, value in self.headers.items()}

@@ -60,6 +60,7 @@ from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
 from core.policy.decision import ApprovalNeeds
 from core.review import Verdict
+from core.schedules.base import ScheduleRefused, ScheduleUnavailable
 from core.services.ending import DECISION_ONLY, ENDED, NEVER_OPENED, NO_ACCESS, NO_TIME_LEFT
 from core.services.grants import NOT_YOURS
 from core.services.vote import ACCESS_CHANGED, NOT_AS_SHOWN, PERSON_CHANGED, ApprovalFormNeeded
@@ -117,13 +118,13 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "ticket: none": InvalidInput(
         "ticket", "this needs a ticket, and none was named", "Name one like INC-123, in the reason or as the ticket."
     ),
-    "ticket: closed": NotAllowed("request", ("INC-12 is closed (Done)",), "prod", ("ticket",)),
+    "ticket: closed": NotAllowed("request", ("INC-12 is closed (Done); name another one",), "prod", ("ticket",)),
     "ticket: somebody else's": NotAllowed(
         "request",
         (
             (
                 f"INC-12 is somebody else's ticket: it isn't assigned to {REQUESTER}, wasn't reported by {REQUESTER} "
-                f"and doesn't mention {REQUESTER}"
+                f"and doesn't mention {REQUESTER}; name another one"
             ),
         ),
         "prod",
@@ -233,6 +234,8 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "store misconfigured": StoreMisconfigured("The table cs-requests is missing", "Run `countersign tables create`"),
     "store unavailable": StoreUnavailable(_UNAVAILABLE),
     "store unavailable, outcome unknown": StoreUnavailable(_UNAVAILABLE, is_outcome_unknown=True),
+    "schedule unavailable": ScheduleUnavailable("PagerDuty answered 503"),
+    "schedule refused": ScheduleRefused("PagerDuty has no schedule PABC123", "Copy its id from its address."),
     "delivery failed": DeliveryFailed("the webhook of hooks.example.com: 503", retry_after=timedelta(minutes=1)),
     "Slack failed": SlackFailed(f"{_CHAIN}: a reply", ERRORS["not_in_channel"]),
     "shared channel": SharedChannel("C0ACCESS1"),

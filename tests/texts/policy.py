@@ -23,6 +23,8 @@ from tests.core.policy.test_on_call_rules import (
     SCHEDULE_MISTAKES,
     UNUSED_EDIT,
 )
+from tests.core.policy.test_pager_policy import MISTAKES as PAGER_MISTAKES
+from tests.core.policy.test_pager_policy import pager_file
 from tests.core.policy.test_policy_mistakes import CONTRADICTIONS, MISSHAPED, UNREADABLE
 from tests.texts.writing import Text
 
@@ -33,6 +35,7 @@ _FILES: Final[dict[str, list[Any]]] = {
     "Policy: a file that cannot be read": [file for file, *_ in UNREADABLE],
     "Policy: a part of the wrong shape": [file for file, *_ in MISSHAPED],
     "Policy: parts that contradict each other": [file for file, *_ in CONTRADICTIONS],
+    "Policy: paging": [*(pager_file(pager) for pager, *_ in PAGER_MISTAKES), pager_file(approval=", page: true")],
     "Policy: targets, access, people and admins": [access_file(change) for change, *_ in MISTAKES],
     "Policy: escalation and approver hours": [file_with(each) for each in ESCALATION_MISTAKES],
     "Policy: schedules": [file for file, _ in SCHEDULE_MISTAKES],

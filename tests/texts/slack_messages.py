@@ -24,6 +24,7 @@ from bot.views.links import linked, linked_view, with_link
 from bot.views.mentions import mention_all, mention_deciders
 from bot.views.mfa_notices import mfa_changed, your_mfa_changed
 from bot.views.pagination import ListPlace, in_list, read_list_place
+from bot.views.paging import with_page
 from bot.views.policy_notices import policy_in_force, policy_refused
 from bot.views.preferences import KINDS, notify_form, notify_saved, read_notify_form
 from bot.views.replies import notice, reply
@@ -39,6 +40,8 @@ from core.actor import CLOCK, OPERATOR, SLACK
 from core.audit.trail import AuditAction
 from core.break_glass import EventStatus
 from core.directory import FixedDirectory
+from core.pagers.base import PageAcknowledgement
+from core.pagers.page_ledger import PageLedger
 from core.policy.escalation_config import TimedStep
 from core.policy.principals import parse_selector
 from core.policy.time_window import TimeWindow
@@ -107,6 +110,13 @@ def _request_cards() -> Iterator[tuple[str, Message]]:
     yield "cancelled", request_card(records.cancelled(), LATER)
     yield "cancelled for break-glass", request_card(records.replaced(), LATER)
     yield "expired", request_card(records.expired(), AFTER)
+    page = PageLedger.of(records.pending().chain).page("PagerDuty", NOW)
+    yield (
+        "paged, and acknowledged",
+        with_page(
+            request_card(records.pending(), NOW, deciders), page.acknowledge(PageAcknowledgement("Sam Example", LATER))
+        ),
+    )
 
 
 def _waiting_cards(deciders: str) -> Iterator[tuple[str, Message]]:

@@ -39,8 +39,8 @@ export function nightSteps(ws, { asks, access, incidents, first, writing, showin
     },
     {
       key: "on-call",
-      title: "Approve as who is on call",
-      text: `Press Approve as ${first(next)}. The decision says why that counts, and the audit trail keeps the schedule and the shift.`,
+      title: "Approve on call",
+      text: `Press Approve as ${first(next)}. It counts because the schedule says so at this moment: the audit entry, under the hood, keeps the schedule and the shift.`,
       next: () => showing(1, next, waits) ?? askAgain,
       isDone: (seen) => seen.has(`request_approved ${PROFILE}`),
     },

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.notifications.page_plan import PagePlanner
+from core.audit.trail import AuditAction
 from core.break_glass import EventId
 from core.pagers.opening import Pagers
 from core.request import RequestId
@@ -126,6 +128,16 @@ def test_request_on_behalf_pages_once_it_is_confirmed(paging: PageOffice) -> Non
     paging.requests.confirm(RequestId(request.id), RITA)
     paging.deliver()
     assert paging.summaries() == [APPROVAL]
+
+
+def test_page_says_when_access_is_to_start(paging: PageOffice) -> None:
+    request = paging.submit()
+    later = request.replace(starts_at=request.expires_at)
+    alert = PagePlanner(lambda _: None).plan(
+        later, AuditAction.REQUEST_SUBMITTED, paging.policy.current(), paging.clock.now()
+    )
+    assert alert is not None
+    assert alert.summary == "U0RITA requests prod for 1h from 2026-01-16 03:53 UTC: approval needed"
 
 
 def test_declaration_pages_until_it_is_closed(paging: PageOffice) -> None:

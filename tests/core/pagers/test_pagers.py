@@ -132,9 +132,15 @@ def test_what_may_pass_is_tried_again(served: tuple[Pager, PagerServer], fault: 
     pager.trigger(PAGE)
 
 
+def test_pager_that_never_answers_is_given_up(duty: FakePagerDuty) -> None:
+    duty.faults.append("wait")
+    slow = PagerDuty(SecretStr(ROUTING_KEY), events_url=duty.url, call_seconds=0.1)
+    assert "PagerDuty didn't answer: " in failure_of(slow).problem
+
+
 def test_redirect_is_not_followed(served: tuple[Pager, PagerServer]) -> None:
     pager, server = served
-    server.faults.append((307, {"Location": f"{server.url}/elsewhere"}))
+    server.faults.append((302, {"Location": f"{server.url}/elsewhere"}))
     assert failure_of(pager).retry_after == FIX_PAUSE
     assert len(server.calls) == 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from pydantic import ValidationError
@@ -13,6 +13,29 @@ from core.schedules.opening import open_source
 
 KEY = "env:PAGERDUTY_KEY"
 APP = {"account": "acme", "client_id": "c1", "client_secret": "env:APP_SECRET"}
+MISTAKES: Final[tuple[tuple[dict[str, Any], str], ...]] = (
+    ({}, "exactly one source, and it has none"),
+    (
+        {"pagerduty": {"schedule": "P1", "key": KEY}, "ical": {"url": "https://x.example.com/a"}},
+        "it has pagerduty and ical",
+    ),
+    ({"pagerduty": {"schedule": "P1"}}, "either with a key or with an app"),
+    ({"pagerduty": {"schedule": "P1", "key": KEY, "oauth": APP}}, "either with a key or with an app"),
+    ({"pagerduty": {"schedule": "P1", "key": KEY, "level": 0}}, "greater than or equal to 1"),
+    ({"pagerduty": {"schedule": "P1", "key": KEY, "level": "1"}}, "valid integer"),
+    ({"pagerduty": {"schedule": "P1", "key": KEY, "region": "asia"}}, "'us' or 'eu'"),
+    ({"pagerduty": {"schedule": "P1/../users", "key": KEY}}, "can't be the id of a schedule"),
+    ({"ical": {"url": "webcal://x.example.com/a"}}, "only for calendar programs"),
+    ({"ical": {"url": "https://x.example.com/a/private-1f/basic.ics"}}, "private address, which is a secret"),
+    ({"ical": {"url": "/srv/team.ics"}}, "not a web address"),
+    ({"ical": {"url": 7}}, "valid string"),
+    ({"ical": {"url": "http://x.example.com/a"}}, "unencrypted"),
+    ({"ical": {"url": "https://x.example.com/a?token=abc"}}, "may contain a secret"),
+    ({"ical": {"url": "env:FEED", "name_format": "On call"}}, "where in the title the name is"),
+    ({"ical": {"url": "env:FEED", "name_format": "{name}", "name_from": "attendee"}}, "is about titles"),
+    ({"ical": {"url": "env:FEED", "timezone": "Berlin"}}, "not the name of a time zone"),
+    ({"opsgenie": {"schedule": "x"}}, "Extra inputs"),
+)
 
 
 @pytest.mark.parametrize(
@@ -32,32 +55,7 @@ def test_schedule_has_one_source(stated: dict[str, Any], kind: str, schedule: st
     assert (config.kind, config.schedule) == (kind, schedule)
 
 
-@pytest.mark.parametrize(
-    ("stated", "problem"),
-    [
-        ({}, "exactly one source, and it has none"),
-        (
-            {"pagerduty": {"schedule": "P1", "key": KEY}, "ical": {"url": "https://x.example.com/a"}},
-            "it has pagerduty and ical",
-        ),
-        ({"pagerduty": {"schedule": "P1"}}, "either with a key or with an app"),
-        ({"pagerduty": {"schedule": "P1", "key": KEY, "oauth": APP}}, "either with a key or with an app"),
-        ({"pagerduty": {"schedule": "P1", "key": KEY, "level": 0}}, "greater than or equal to 1"),
-        ({"pagerduty": {"schedule": "P1", "key": KEY, "level": "1"}}, "valid integer"),
-        ({"pagerduty": {"schedule": "P1", "key": KEY, "region": "asia"}}, "'us' or 'eu'"),
-        ({"pagerduty": {"schedule": "P1/../users", "key": KEY}}, "can't be the id of a schedule"),
-        ({"ical": {"url": "webcal://x.example.com/a"}}, "only for calendar programs"),
-        ({"ical": {"url": "https://x.example.com/a/private-1f/basic.ics"}}, "private address, which is a secret"),
-        ({"ical": {"url": "/srv/team.ics"}}, "not a web address"),
-        ({"ical": {"url": 7}}, "valid string"),
-        ({"ical": {"url": "http://x.example.com/a"}}, "unencrypted"),
-        ({"ical": {"url": "https://x.example.com/a?token=abc"}}, "may contain a secret"),
-        ({"ical": {"url": "env:FEED", "name_format": "On call"}}, "where in the title the name is"),
-        ({"ical": {"url": "env:FEED", "name_format": "{name}", "name_from": "attendee"}}, "is about titles"),
-        ({"ical": {"url": "env:FEED", "timezone": "Berlin"}}, "not the name of a time zone"),
-        ({"opsgenie": {"schedule": "x"}}, "Extra inputs"),
-    ],
-)
+@pytest.mark.parametrize(("stated", "problem"), MISTAKES)
 def test_mistake_in_a_schedule_is_named(stated: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         OnCallConfig.model_validate(stated)

@@ -20,8 +20,9 @@ from core.policy import Decision, Policy, parse_policy
 from core.policy.difference import compare_policies
 from core.policy.lint import all_selectors
 from core.policy.on_call_lint import find_on_call_notes
+from core.policy.replay import KnownDuties, replay_request
 from core.policy.rules import PolicyDocument
-from tests.builders import HOUR
+from tests.builders import HOUR, a_request
 
 Holds = tuple[bool | None, bool | None]
 """Whether a person is on call, and whether they may approve."""
@@ -60,6 +61,10 @@ def duty(holds: Holds, *, name: OnCallName = PRIMARY, ends: timedelta | None = H
         ends_at=NOW + ends if ends is not None else None,
         answered_at=NOW,
     )
+
+
+ALONE: Final = 'approvers: ["on-call:primary", "group:responders"]'
+ON_CALL: Final = duty((True, True))
 
 
 def sam(*duties: Duty) -> Actor:
@@ -107,6 +112,25 @@ def test_details_keep_source_schedule_and_shift_once() -> None:
     assert approve(sam(held)).to_details()["on_call"] == [held.to_details()]
     assert break_glass(sam(held)).to_details()["on_call"] == [held.to_details()]
     assert "on_call" not in approve(Actor(id=BEN), SAM).to_details()
+
+
+def test_duty_by_which_two_conditions_are_met_is_kept_once() -> None:
+    hours = ALONE + "\n    approver_hours: {hours: 09:00-10:00, timezone: UTC}"
+    decision = approve(sam(ON_CALL), policy=parse_policy(RULES.replace(ALONE, hours).encode()))
+    assert [each.name for each in decision.conditions if each.duty is not None] == ["approver", "hours"]
+    assert decision.to_details()["on_call"] == [ON_CALL.to_details()]
+
+
+def test_replayed_vote_has_the_schedule_that_it_was_given_by() -> None:
+    policy = parse_policy(RULES.replace('    auto_approve: {requesters: ["on-call:primary"]}\n', "").encode())
+    asked = a_request(requester=BEN)
+    voted, unsaid = (asked.approve(SAM, asked.created_at + HOUR, on_call=each) for each in (PRIMARY, None))
+    assert replay_request(policy, voted, {}) is None
+    found = replay_request(policy, unsaid, {})
+    assert found is not None
+    assert found.unknown == {PRIMARY}
+    said = KnownDuties({PRIMARY: frozenset({SAM})})
+    assert replay_request(policy, unsaid, {}, said) is None
 
 
 @pytest.mark.parametrize("held", [duty((None, True)), duty((False, True)), duty((None, None)), duty((False, False))])
@@ -223,14 +247,12 @@ def test_person_named_by_id_is_never_stopped(judged: Policy, duties: dict[OnCall
 
 # Whom to ask next ---------------------------------------------------------------------------------------------------
 
-ALONE: Final = 'approvers: ["on-call:primary", "group:responders"]'
-ON_CALL: Final = duty((True, True))
-
 
 @pytest.mark.parametrize(
     ("approvers", "waited", "said"),
     [
         (ALONE, 0, "ask U0BEN1, who may decide under rule prod too"),
+        ('approvers: ["on-call:primary", U0SAM1, S0LEADS]', 0, "ask S0LEADS, who may decide under rule prod too"),
         (
             'approvers: ["on-call:primary"]',
             0,

@@ -16,8 +16,30 @@ break_glass: [{name: on-call, profiles: [prod], users: [U0BOB], max_duration: 1h
 """
 
 
+MISTAKES = [
+    ("justification: true", "pager", "exactly one of", "Keep the one"),
+    (f"{DUTY}, incident_io: {{alert_source: a, token: env:T}}", "pager", "exactly one of", "Keep the one"),
+    ("pagerduty: {}", "pager.pagerduty.routing_key", "routing_key is missing", "Add routing_key"),
+    ("pagerduty: {routing_key: abcdef}", "pager.pagerduty.routing_key", "where the secret is", "env:NAME"),
+    (f"{DUTY[:-1]}, region: asia}}", "pager.pagerduty.region", "'us' or 'eu'", "policy.md"),
+    ("pagerduty: {routing_kee: env:K, key: env:K}", "pager.pagerduty.routing_kee", "no key", "routing_key?"),
+    ("pagerdutty: {routing_key: env:K}", "pager.pagerdutty", "no key", "pagerduty?"),
+    (
+        "incident_io: {alert_source: a/b, token: env:T}",
+        "pager.incident_io.alert_source",
+        "alert source",
+        "last part",
+    ),
+]
+
+
+def pager_file(pager: str = "", approval: str = "", glass: str = "") -> str:
+    """A policy file with this pager, and more keys in its two rules."""
+    return f"pager: {{{pager}}}\n" * bool(pager) + RULES % (approval, glass)
+
+
 def parsed(pager: str = "", approval: str = "", glass: str = "") -> Policy:
-    return parse_policy((f"pager: {{{pager}}}\n" * bool(pager) + RULES % (approval, glass)).encode())
+    return parse_policy(pager_file(pager, approval, glass).encode())
 
 
 def test_one_pager_is_chosen() -> None:
@@ -41,24 +63,7 @@ def test_declarations_page_by_default_and_requests_if_told() -> None:
     assert not parsed().notifications.pages_event("on-call")
 
 
-@pytest.mark.parametrize(
-    ("pager", "path", "problem", "fix"),
-    [
-        ("justification: true", "pager", "exactly one of", "Keep the one"),
-        (f"{DUTY}, incident_io: {{alert_source: a, token: env:T}}", "pager", "exactly one of", "Keep the one"),
-        ("pagerduty: {}", "pager.pagerduty.routing_key", "routing_key is missing", "Add routing_key"),
-        ("pagerduty: {routing_key: abcdef}", "pager.pagerduty.routing_key", "where the secret is", "env:NAME"),
-        (f"{DUTY[:-1]}, region: asia}}", "pager.pagerduty.region", "'us' or 'eu'", "policy.md"),
-        ("pagerduty: {routing_kee: env:K, key: env:K}", "pager.pagerduty.routing_kee", "no key", "routing_key?"),
-        ("pagerdutty: {routing_key: env:K}", "pager.pagerdutty", "no key", "pagerduty?"),
-        (
-            "incident_io: {alert_source: a/b, token: env:T}",
-            "pager.incident_io.alert_source",
-            "alert source",
-            "last part",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("pager", "path", "problem", "fix"), MISTAKES)
 def test_mistake_names_its_place_and_its_fix(pager: str, path: str, problem: str, fix: str) -> None:
     with pytest.raises(InvalidPolicy) as caught:
         parsed(pager)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE: Final = "SCHEDULE_KEY"
 SOURCES: Final = ("pagerduty", "incident_io", "ical")
-SAM: Final = RosterPerson("PSAM", "Sam Example", "sam@example.com")
+SAM: Final = pagerduty_schedules.SOMEBODY
 JO: Final = RosterPerson("PJO", "Jo Example", "jo@example.com")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,6 +19,32 @@ DAY = timedelta(days=1)
 PLAIN = CalendarReading()
 SAM = "SUMMARY:Sam Example"
 NIGHTS = ("DTSTART;TZID=Europe/Berlin:20260105T200000", "DTEND;TZID=Europe/Berlin:20260106T080000")
+NO_ZONES: Final[tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...]] = (
+    (("DTSTART;VALUE=DATE:20260115",), (), "without a time zone"),
+    (("DTSTART:20260115T080000", "DTEND:20260115T090000"), (), "without a time zone"),
+    (("DTSTART;TZID=Nowhere/Town:20260115T080000", "DTEND:20260115T090000Z"), (), "isn't known"),
+    (("DTSTART:20260115T080000", "EXDATE:20260114T080000Z", "RRULE:FREQ=DAILY"), (), "without a time zone"),
+    (("DTSTART;VALUE=DATE:20260115",), ("X-WR-TIMEZONE:Nowhere/Town",), "isn't known"),
+)
+NO_CALENDARS: Final[tuple[tuple[bytes, str], ...]] = (
+    (b"", "something else"),
+    (b"<!doctype html><title>Log in</title>", "a web page"),
+    (b'{"error": "no such calendar"}', "something else"),
+    (b"BEGIN:VCARD\r\nEND:VCARD\r\n", "something else"),
+    (b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n", "ends in the middle"),
+    (calendar([event("1", *times(T0, T0 + HOUR), SAM)])[:-40], "ends in the middle"),
+    (calendar([event("1", "DTSTART:yesterday", SAM)]), "can't be read"),
+    (calendar([event("1", SAM)]), "can't be read"),
+    (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RRULE:FREQ=DAILY;UNTIL=tomorrow")]), "can't be read"),
+    (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RRULE:FREQ=SECONDLY")]), "repeats secondly"),
+    (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RRULE:freq=minutely")]), "repeats minutely"),
+    (calendar([event("1", *times(T0, T0 + HOUR), SAM, "EXDATE:someday")]), "can't be read"),
+    (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RDATE:someday")]), "can't be read"),
+    (calendar([event("1", times(T0, T0)[0], SAM, "DURATION:long")]), "can't be read"),
+    (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RECURRENCE-ID:someday")]), "can't be read"),
+    (calendar([], "CALSCALE:CHINESE"), "can't be read"),
+    (calendar([event("1", "DTSTART;TZID=Europe:20260115T080000", SAM)]), "can't be read"),
+)
 
 
 def _read(
@@ -129,6 +156,15 @@ def test_floating_time_is_in_the_calendars_own_zone() -> None:
     ]
 
 
+def test_floating_time_takes_no_zone_from_its_exceptions() -> None:
+    lines = "DTSTART:20260105T200000", "DTEND:20260106T080000", SAM, "RRULE:FREQ=DAILY", "EXDATE:20260115T190000Z"
+    feed = calendar([event("1", *lines)])
+
+    nights = _read(feed, _berlin(2026, 1, 15, 12), _berlin(2026, 1, 17, 12), CalendarReading(zone=BERLIN))
+
+    assert nights == [("Sam Example", _berlin(2026, 1, 16, 20), _berlin(2026, 1, 17, 8))]
+
+
 def test_series_in_utc_follows_the_calendars_own_zone() -> None:
     # Google writes such a series in UTC and means the calendar's zone.
     lines = "DTSTART:20260105T190000Z", "DTEND:20260106T070000Z", SAM, "RRULE:FREQ=WEEKLY"
@@ -150,16 +186,7 @@ def test_zone_that_the_feed_defines_is_used() -> None:
     assert _read(feed, T0, T0 + HOUR) == [("Sam Example", T0, T0 + HOUR)]
 
 
-@pytest.mark.parametrize(
-    ("lines", "own", "problem"),
-    [
-        (("DTSTART;VALUE=DATE:20260115",), (), "without a time zone"),
-        (("DTSTART:20260115T080000", "DTEND:20260115T090000"), (), "without a time zone"),
-        (("DTSTART;TZID=Nowhere/Town:20260115T080000", "DTEND:20260115T090000Z"), (), "isn't known"),
-        (("DTSTART:20260115T080000", "EXDATE:20260114T080000Z", "RRULE:FREQ=DAILY"), (), "without a time zone"),
-        (("DTSTART;VALUE=DATE:20260115",), ("X-WR-TIMEZONE:Nowhere/Town",), "isn't known"),
-    ],
-)
+@pytest.mark.parametrize(("lines", "own", "problem"), NO_ZONES)
 def test_time_zone_is_never_guessed(lines: tuple[str, ...], own: tuple[str, ...], problem: str) -> None:
     with pytest.raises(ScheduleRefused, match=problem):
         _read(calendar([event("1", *lines, SAM)], *own), T0, T0 + HOUR)
@@ -218,25 +245,7 @@ def test_attendees_who_come_are_on_call() -> None:
     assert people == {("Sam Example", "sam@example.com"), ("jo@example.com", "jo@example.com")}
 
 
-@pytest.mark.parametrize(
-    ("feed", "problem"),
-    [
-        (b"", "something else"),
-        (b"<!doctype html><title>Log in</title>", "a web page"),
-        (b'{"error": "no such calendar"}', "something else"),
-        (b"BEGIN:VCARD\r\nEND:VCARD\r\n", "something else"),
-        (b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n", "ends in the middle"),
-        (calendar([event("1", *times(T0, T0 + HOUR), SAM)])[:-40], "ends in the middle"),
-        (calendar([event("1", "DTSTART:yesterday", SAM)]), "can't be read"),
-        (calendar([event("1", SAM)]), "can't be read"),
-        (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RRULE:FREQ=DAILY;UNTIL=tomorrow")]), "can't be read"),
-        (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RRULE:FREQ=SECONDLY")]), "repeats secondly"),
-        (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RRULE:freq=minutely")]), "repeats minutely"),
-        (calendar([event("1", *times(T0, T0 + HOUR), SAM, "EXDATE:someday")]), "can't be read"),
-        (calendar([event("1", *times(T0, T0 + HOUR), SAM, "RECURRENCE-ID:someday")]), "can't be read"),
-        (calendar([], "CALSCALE:CHINESE"), "can't be read"),
-    ],
-)
+@pytest.mark.parametrize(("feed", "problem"), NO_CALENDARS)
 def test_what_is_no_calendar_is_refused_with_the_fix(feed: bytes, problem: str) -> None:
     with pytest.raises(ScheduleRefused, match=problem) as refused:
         _read(feed, T0, T0 + HOUR)

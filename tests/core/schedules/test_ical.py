@@ -65,9 +65,9 @@ def test_policys_feed_is_read_in_a_process_of_its_own(feed: FakeFeed, monkeypatc
     assert (shift.person.name, shift.starts_at, source.schedule) == ("Sam Example", T0, "env:NIGHT_FEED")
 
 
-@pytest.mark.parametrize("etags", [True, False])
-def test_feed_that_did_not_change_is_read_once(feed: FakeFeed, clock: FrozenClock, *, etags: bool) -> None:
-    feed.etags = etags
+@pytest.mark.parametrize(("says", "unchanged"), [("etag", 2), ("last-modified", 2), ("nothing", 0)])
+def test_feed_that_did_not_change_is_read_once(feed: FakeFeed, clock: FrozenClock, says: str, unchanged: int) -> None:
+    feed.says = says
     reading = CountedReading()
     source = _source(feed, clock, reading)
     feed.add(SAM, T0, T0 + HOUR)
@@ -75,7 +75,7 @@ def test_feed_that_did_not_change_is_read_once(feed: FakeFeed, clock: FrozenCloc
     for minute in range(3):
         assert len(source.find_shifts(T0 + minute * timedelta(minutes=1), T0 + DAY)) == 1
 
-    assert (len(feed.calls), reading.count) == (3, 1)
+    assert (len(feed.calls), feed.unchanged, reading.count) == (3, unchanged, 1)
 
 
 def test_new_stamp_is_no_change_and_a_new_event_is_one(feed: FakeFeed, clock: FrozenClock) -> None:
@@ -143,6 +143,22 @@ def test_feed_that_is_refused_says_what_to_do(feed: FakeFeed, clock: FrozenClock
 def test_rule_that_never_fits_ends_with_its_process() -> None:
     with pytest.raises(ScheduleRefused, match="more time or memory"):
         read_apart(CalendarTask(since=T0, until=T0 + DAY, cpu_seconds=1), NEVER)
+
+
+@pytest.mark.parametrize(
+    ("act", "problem"),
+    [
+        ("sys.exit(OUT_OF_MEMORY)", "more time or memory"),
+        ("1 / 0", "failed with exit code 1"),
+        ("limit_process(5); bytearray(2 * MEMORY_BYTES)", "failed with exit code 1"),
+    ],
+)
+def test_process_that_failed_says_why(monkeypatch: pytest.MonkeyPatch, act: str, problem: str) -> None:
+    loaded = "import sys; sys.path[:] = sys.argv[1:]; from core.schedules.ical_process import *"
+    monkeypatch.setattr(ical_process, "START", f"{loaded}; {act}")
+
+    with pytest.raises(ScheduleRefused, match=problem):
+        read_apart(CalendarTask(since=T0, until=T0 + DAY), b"")
 
 
 def test_process_that_does_not_end_in_time_is_killed() -> None:

@@ -15,7 +15,7 @@ from core.schedules.pagerduty_login import KeyLogin, OauthLogin
 from core.schedules.web import ScheduleWeb
 from tests.core.schedules.benches import JO, KEY_VARIABLE, SAM
 from tests.harness.pagerduty_schedules import CLIENT, KEY, SCHEDULE, FakePagerDuty
-from tests.harness.schedule_server import ServedAnswer
+from tests.harness.schedule_server import RosterPerson, ServedAnswer, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +53,17 @@ def test_level_1_counts_unless_told_otherwise(pagerduty: FakePagerDuty) -> None:
 
     assert _emails(_open(pagerduty)) == ["sam@example.com"]
     assert _emails(_open(pagerduty, schedule="PSECOND", level=2)) == ["jo@example.com"]
+
+
+def test_entry_of_another_level_never_counts(pagerduty: FakePagerDuty) -> None:
+    def entry(person: RosterPerson, level: int) -> dict[str, object]:
+        user = {"id": person.id, "name": person.name, "email": person.email}
+        return {"user": user, "schedule": {"id": SCHEDULE}, "escalation_level": level, "start": None, "end": None}
+
+    nobody = {**entry(SAM, 1), "user": None}
+    pagerduty.faults.append(as_json({"oncalls": [nobody, entry(SAM, 1), entry(JO, 2)], "more": False}))
+
+    assert _emails(_open(pagerduty)) == ["sam@example.com"]
 
 
 def test_schedule_on_another_level_is_not_an_empty_one(pagerduty: FakePagerDuty) -> None:

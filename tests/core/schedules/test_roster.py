@@ -219,6 +219,9 @@ def test_last_answer_holds_for_approvers_only() -> None:
             seen.append(watch.said(SAM))
 
         assert seen == [(True, True), (None, True), (None, True), None]
+        # Notifying somebody gives no right.
+        assert watch.roster.on_call_now(PRIMARY) == (SAM,)
+        watch.clock.advance(HOUR)
         assert watch.roster.on_call_now(PRIMARY) is None
 
 

@@ -76,7 +76,7 @@ def test_step_is_announced_at_its_exact_time_and_once(
     assert list(find_contradictions(escalated, stores.audit.get_chain(pending.chain))) == []
 
 
-def test_steps_that_came_while_nobody_looked_are_one_announcement(
+def test_steps_that_came_unseen_are_one_announcement(
     requests: RequestService, stores: Stores, clock: FrozenClock, pending: Request
 ) -> None:
     clock.advance(HOUR)
@@ -198,6 +198,17 @@ def test_reminder_waits_until_a_step_has_been_heard(
     clock.advance(5 * MINUTE)
     assert len(requests.remind_due()) == 1
     assert [event for event, _ in trail(stores, pending)][1:] == ["request_escalated", "request_reminded"]
+
+
+def test_late_reminder_lets_the_announcement_go_first(
+    requests: RequestService, policy: ChangingPolicy, clock: FrozenClock
+) -> None:
+    policy.edit({"remind_after: 3h": "remind_after: 10m\n    escalate_after: 10m\n    escalate_to: [U0SAM]"})
+    requests.submit(RITA, "prod", HOUR, DEPLOY)
+    clock.advance(20 * MINUTE)
+    assert requests.remind_due() == ()
+    assert len(requests.escalate_due()) == 1
+    assert len(requests.remind_due()) == 1
 
 
 def test_nobody_is_reminded_while_nobody_may_approve(

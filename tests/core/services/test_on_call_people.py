@@ -181,6 +181,23 @@ def test_requester_alone_on_call_reads_whom_to_ask(requests: RequestService, sto
     assert stores.requests.get(request_id_of(asked)).approvals == ()
 
 
+def test_requester_who_is_not_on_call_reads_no_way_on(requests: RequestService, rota: WrittenRota) -> None:
+    rota.put("primary", ANN.id, 9 * HOUR)
+    asked = requests.submit(RITA, "prod", HOUR, DEPLOY)
+    with pytest.raises(NotAllowed) as refusal:
+        requests.approve(request_id_of(asked), RITA)
+    assert refusal.value.unmet == ("approver", "two people")
+
+
+def test_duty_that_somebody_brings_along_counts_for_nothing(requests: RequestService, rota: WrittenRota) -> None:
+    """Forms are drawn from what was known a while ago; a decision asks who is on call now."""
+    rota.put("primary", ANN.id, 9 * HOUR)
+    asked = requests.submit(RITA, "prod", HOUR, DEPLOY)
+    held = CLEO.with_duties(rota.duties(ANN.id, {PRIMARY}))
+    with pytest.raises(NotAllowed, match="U0CLEO is not among the approvers"):
+        requests.approve(request_id_of(asked), held)
+
+
 def test_click_asks_each_schedule_once(requests: RequestService, rota: WrittenRota) -> None:
     rota.put("primary", ANN.id, 9 * HOUR)
     asked = requests.submit(RITA, "prod", HOUR, DEPLOY)

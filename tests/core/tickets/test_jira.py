@@ -115,6 +115,7 @@ def test_expired_token_makes_no_ticket_unknown(jira: FakeJira) -> None:
         (JiraAnswer(401), "doesn't accept Countersign's token"),
         (JiraAnswer(403), "doesn't let Countersign's account look at issues"),
         (JiraAnswer(404, b"<html>no such page</html>"), "answered 404, not as Jira"),
+        (JiraAnswer(404, b'{"message": "no Route matched"}'), "answered 404"),
         (JiraAnswer(302, headers=(("Location", "https://example.com/login"),)), "answered 302, not as Jira"),
         (JiraAnswer(500, b"{}"), "answered 500"),
         (JiraAnswer(200, b"<html>sign in</html>"), "answered 200, not as Jira"),
