@@ -99,9 +99,13 @@ class Judging:
                 known.groups |= {group: answers[group] for group in groups & answers.keys()}
             if schedules:
                 duties = self._directory.duties(person.id, schedules)
-                known.duties |= {name: duties[name] for name in schedules & duties.keys()}
+                known.duties |= {name: duties[name] for name in schedules & duties.keys() if self._means(duties[name])}
             person = known.add_to(person)
         return person
+
+    def _means(self, duty: Duty) -> bool:
+        """Whether it is about what this version means by the schedule: another one may have come into force since."""
+        return duty.definition in {"", self.policy.document.digest_schedule(duty.name)}
 
     def judge_decider(
         self,
