@@ -41,8 +41,8 @@ def find_next(
 ) -> Condition | None:
     """Whom a person on call has to ask about their own request; None when no schedule lets them decide.
 
-    `deciders` may decide now, but for those who are `left_out`, such as the person. A schedule that can't say whether the
-    person is on call counts like one that says so.
+    `deciders` may decide now, but for those who are `left_out`, such as the person. A schedule that can't say whether
+    the person is on call counts like one that says so.
     """
     leaves = people.leaves(tuple(deciders))
     if not any(each.kind is PrincipalKind.ON_CALL and _may_be_on_call(actor, each) for each in leaves):
