@@ -118,8 +118,7 @@ def break_glass_form(
     chosen_now = [offer for offer in offers if offer.profile == begun.profile] or list(offers[: len(offers) == 1])
     likely = chosen_now or offers
     blocks = [
-        *_introduction(replaced),
-        *_not_later(begun),
+        *_introduction(replaced, begun),
         *_refused(offers, begun.profile),
         *unread_note(begun.unread),
         _profile_field(offers, chosen_now),
@@ -145,8 +144,8 @@ def break_glass_form(
     }
 
 
-def _introduction(replaced: Request | None) -> list[Block]:
-    return [mrkdwn(_NOTICE), *([_replaces(replaced)] if replaced is not None else [])]
+def _introduction(replaced: Request | None, begun: BegunBreakGlass) -> list[Block]:
+    return [mrkdwn(_NOTICE), *([_replaces(replaced)] if replaced is not None else []), *_not_later(begun)]
 
 
 def _not_later(begun: BegunBreakGlass) -> list[Block]:

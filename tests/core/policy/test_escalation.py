@@ -127,7 +127,7 @@ def test_requester_in_a_step_decides_nothing() -> None:
         judge(judged, RITA, timedelta(hours=1)).require()
 
 
-def test_approver_is_refused_outside_their_hours_with_the_opening() -> None:
+def test_refusal_outside_the_hours_says_when_they_open() -> None:
     judged = policy(HOURS)
     assert judge(judged, ANN, timedelta()).is_allowed
     with pytest.raises(NotAllowed) as caught:

@@ -156,7 +156,7 @@ def test_floating_time_is_in_the_calendars_own_zone() -> None:
     ]
 
 
-def test_floating_time_is_not_taken_for_one_in_its_exceptions_zone() -> None:
+def test_floating_time_takes_no_zone_from_its_exceptions() -> None:
     lines = "DTSTART:20260105T200000", "DTEND:20260106T080000", SAM, "RRULE:FREQ=DAILY", "EXDATE:20260115T190000Z"
     feed = calendar([event("1", *lines)])
 

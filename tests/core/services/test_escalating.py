@@ -76,7 +76,7 @@ def test_step_is_announced_at_its_exact_time_and_once(
     assert list(find_contradictions(escalated, stores.audit.get_chain(pending.chain))) == []
 
 
-def test_steps_that_came_while_nobody_looked_are_one_announcement(
+def test_steps_that_came_unseen_are_one_announcement(
     requests: RequestService, stores: Stores, clock: FrozenClock, pending: Request
 ) -> None:
     clock.advance(HOUR)
