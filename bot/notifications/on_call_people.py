@@ -14,6 +14,7 @@ from bot.views.mentions import MAX_IN_STEP, OnCallNow, mention_deciders, name_on
 from bot.views.request.waiting import WaitingTerms
 from core.actor import UserId
 from core.on_call import OnCallName, Roster, on_call_name
+from core.policy.conditions import is_in_force
 from core.policy.escalation_config import TimedStep
 from core.policy.evaluator import Policy
 from core.policy.principals import PrincipalKind, PrincipalSelector
@@ -40,7 +41,7 @@ class OnCallPeople:
 
     def mention_deciders(self, request: Request, policy: Policy, now: datetime) -> str:
         """The people who can still decide."""
-        deciders = policy.notifications.deciders_of(request.rule, request.waits_since, now)
+        deciders = _find_deciders(request, policy, now)
         return mention_deciders(deciders, leave_out=involved_in(request, policy), on_call=self.of(deciders))
 
     def mention_step(self, request: Request, policy: Policy, steps: Collection[TimedStep]) -> str:
@@ -50,7 +51,7 @@ class OnCallPeople:
 
     def find_on_call(self, request: Request, policy: Policy, now: datetime) -> tuple[UserId, ...]:
         """Each person who can decide because they are on call."""
-        deciders = policy.notifications.deciders_of(request.rule, request.waits_since, now)
+        deciders = _find_deciders(request, policy, now)
         schedules = [each for each in deciders if each.kind is PrincipalKind.ON_CALL]
         return _find_people(schedules, self.of_deciders(schedules), involved_in(request, policy))
 
@@ -83,6 +84,13 @@ class OnCallPeople:
         leaves = policy.notifications.people.leaves(tuple(each for step in steps for each in step.to))
         involved = involved_in(request, policy)
         return frozenset(each for each in leaves if each.value not in involved)
+
+
+def _find_deciders(request: Request, policy: Policy, now: datetime) -> frozenset[PrincipalSelector]:
+    """Who may decide; nobody under a rule that no longer covers the profile."""
+    if not is_in_force(policy.document, request.rule, request.profile).is_met:
+        return frozenset()
+    return policy.notifications.deciders_of(request.rule, request.waits_since, now)
 
 
 def involved_in(request: Request, policy: Policy) -> frozenset[str]:

@@ -83,6 +83,16 @@ def test_who_may_be_on_call_no_longer_is_shown_no_request(night: Office) -> None
     assert night.directs(ANN.id) == []
 
 
+def test_rule_that_no_longer_covers_the_profile_asks_nobody(night: Office) -> None:
+    night.submit()
+    vault = "vault\n    profiles: [{}]\n"
+    swapped = {"    profiles: [prod]\n": "    profiles: [vault]\n", vault.format("vault"): vault.format("prod")}
+    night.policy.edit({**STEPPED, **swapped})
+    night.deliver()
+    assert "Needs one approval by" in says(night.card())
+    assert night.directs(ANN.id) == []
+
+
 def test_other_id_of_somebody_involved_is_not_asked(night: Office) -> None:
     night.policy.edit({**STEPPED, "groups:\n": STEPPED["groups:\n"].replace("on_call", f"{SAME}on_call")})
     night.submit()
