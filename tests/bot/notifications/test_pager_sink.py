@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ from tests.harness.pagers import ROUTING_KEY, FakePagerDuty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from core.stores.base import Stores
     from tests.core.services.harness import ChangingPolicy
@@ -121,6 +124,41 @@ def test_page_is_taken_back_when_the_rule_pages_no_more(paging: PageOffice, poli
     paging.deny(request)
     paging.deliver()
     assert paging.summaries() == []
+
+
+@pytest.mark.parametrize("now", ["pager: {incident_io: {alert_source: SRC1, token: env:OTHER}}\n", ""])
+def test_page_is_taken_back_where_it_was_sent(paging: PageOffice, policy: ChangingPolicy, now: str) -> None:
+    request = paging.submit()
+    paging.deliver()
+    policy.edit({"\nversion: 1\n": f"\nversion: 1\n{now}"})
+    paging.deny(request)
+    paging.deliver()
+    assert (paging.summaries(), paging.stores.outbox.measure_backlog(10).waiting) == ([], 0)
+
+
+def test_page_of_a_pager_whose_keys_are_gone_is_named(
+    paging: PageOffice, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = paging.submit()
+    paging.deliver()
+    paging.use(Pagers({"incident_io": lambda _: paging.open_pager()}))
+    monkeypatch.delenv("PAGER_KEY", raising=False)
+    other = "pager: {incident_io: {alert_source: SRC1, token: env:OTHER}}"
+    paging.policy.edit({"\nversion: 1\n": f"\nversion: 1\n{other}\n"})
+    paging.deny(request)
+    with caplog.at_level(logging.WARNING):
+        assert paging.deliver().delivered == 1
+    assert f"{request.chain}: its page stays open in PagerDuty: resolve it there" in caplog.text
+
+
+def test_page_that_was_tampered_with_is_taken_back(paging: PageOffice, tmp_path: Path) -> None:
+    request = paging.submit()
+    paging.deliver()
+    paging.deny(request)
+    with closing(sqlite3.connect(tmp_path / "countersign.db")) as connection, connection:
+        connection.execute("UPDATE ledgers SET body = replace(body, '\"PagerDuty\"', '\"another\"')")
+    paging.deliver()
+    assert (paging.summaries(), paging.pages.find(request.chain)) == ([], None)
 
 
 def test_request_on_behalf_pages_once_it_is_confirmed(paging: PageOffice) -> None:
