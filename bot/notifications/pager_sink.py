@@ -20,6 +20,7 @@ from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import Clock
 from core.errors import DeliveryFailed, NotFound, StoreError
+from core.pagers.base import Pager
 from core.pagers.gate import PagerGate
 from core.pagers.opening import Pagers
 from core.pagers.page_ledger import PageLedger
@@ -103,7 +104,7 @@ class PagerSink:
         page = self._planner.plan(record, entry.event, self._policy.current(), now)
         if page is None:
             return
-        pager, address = self._pagers.get(config), config.address
+        pager, address = self._open(TRIGGER, entry, config), config.address
         if (before := self._pages.get(entry.chain)).is_elsewhere(address):
             self._take_back(entry, before, config)
         self._pages.change(entry.chain, lambda found: found.page(pager.name, now, address))
@@ -133,7 +134,7 @@ class PagerSink:
         if sent_to is None:
             return
         try:
-            pager = self._pagers.get(sent_to)
+            pager = self._open(RESOLVE, entry, sent_to)
         except DeliveryFailed:
             if config is not None and config.address == sent_to.address:
                 raise
@@ -144,15 +145,25 @@ class PagerSink:
         key = entry.chain.partition("#")[2]
         self._gate.call(lambda: self._call(RESOLVE, entry, lambda: pager.resolve(key)))
 
+    def _open(self, action: str, entry: AuditEntry, config: PagerConfig) -> Pager:
+        try:
+            return self._pagers.get(config)
+        except DeliveryFailed as failure:
+            self._fail(action, entry, failure)
+            raise
+
     def _call(self, action: str, entry: AuditEntry, call: Callable[[], None]) -> None:
         try:
             call()
         except DeliveryFailed as failure:
-            self._count(action, REFUSED if failure.is_final else FAILED)
-            _log.warning("%s: the %s was not taken: %s", entry.chain, action, failure.problem)
+            self._fail(action, entry, failure)
             raise
         self._count(action, SENT)
         _log.info("%s: the pager took the %s", entry.chain, action)
+
+    def _fail(self, action: str, entry: AuditEntry, failure: DeliveryFailed) -> None:
+        self._count(action, REFUSED if failure.is_final else FAILED)
+        _log.warning("%s: the %s was not taken: %s", entry.chain, action, failure.problem)
 
     def _count(self, action: str, outcome: str) -> None:
         if self._observer is not None:

@@ -20,7 +20,7 @@ from core.request import RequestId
 from core.review import Verdict
 from tests.bot.notifications.page_office import HOUR, PAGER, WITH_PAGER, PageOffice
 from tests.core.services.harness import ANN, BOB, CLEO, DEPLOY, EVE, NOTES, RITA
-from tests.harness.pagers import ROUTING_KEY, FakePagerDuty
+from tests.harness.pagers import REST_KEY, ROUTING_KEY, FakePagerDuty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -291,3 +291,18 @@ def test_key_that_is_missing_waits_for_a_fix(
         "pager: the pager can't be used: the variable PAGER_KEY has no secret in it. "
         "Set it where Countersign runs, and restart Countersign."
     )
+    assert "the trigger was not taken: the pager can't be used: the variable PAGER_KEY" in caplog.text
+    assert paging.observer.counts == [("trigger", "failed")]
+
+
+def test_key_that_is_back_pages_within_seconds(paging: PageOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGER_REST", REST_KEY)
+    monkeypatch.setenv("PAGER_KEY", f"{ROUTING_KEY[:16]}\n{ROUTING_KEY[:15]}")
+    paging.use(Pagers())
+    paging.submit()
+    assert paging.deliver().postponed == 1
+    (waiting,) = paging.stores.outbox.iterate_due(paging.clock.now() + HOUR)
+    assert waiting.problem is not None
+    assert "what is in env:PAGER_KEY can't be a key" in waiting.problem
+    assert ROUTING_KEY[:15] not in waiting.problem
+    assert waiting.due_at - paging.clock.now() < timedelta(seconds=5)
