@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -192,6 +193,16 @@ def test_hand_over_is_judged_by_the_shift_in_hand_and_refreshed() -> None:
         watch.source.wait_until_asked()
         watch.source.wait_until_asked()
         assert watch.roster.on_call_now(PRIMARY) == (KIM,)
+
+
+def test_source_that_hangs_keeps_no_process_from_ending() -> None:
+    with watching(a_shift(SAM)) as watch:
+        watch.source.hold()
+        watch.said(SAM, wait=0.0)
+        watch.source.wait_until_asked()
+        assert {each.daemon for each in threading.enumerate() if each.name.startswith("on-call")} == {True}
+        watch.roster.close()
+        watch.source.release()
 
 
 def test_source_that_hangs_is_not_waited_for_by_every_click() -> None:
