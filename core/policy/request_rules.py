@@ -13,7 +13,7 @@ from core.actor import Actor, UserId
 from core.policy import conditions
 from core.policy.asking_next import LaterStep, find_next
 from core.policy.conditions import judge
-from core.policy.deciding import HOURS, find_come, find_stepped, is_decider, is_in_hours
+from core.policy.deciding import HOURS, find_come, find_own_step, find_stepped, is_decider, is_in_hours
 from core.policy.decision import Condition, Decision, GivenWithVote, RequestDecision, are_all_met, decide
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
@@ -114,8 +114,9 @@ class RequestRules:
             ),
         )
         found.append(other)
-        if made_under is not None and not other.is_met:
-            found += self._find_next(approver, made_under, waits_since, now)
+        if made_under is not None:
+            find = self._find_own_step if other.is_met else self._find_next
+            found += find(approver, made_under, waits_since, now)
         if asked_by is not None:
             found.append(judge("two people", lambda: self._is_not_asker(approver, asked_by)))
         if made_under is not None and given is not None:
@@ -137,6 +138,17 @@ class RequestRules:
         deciders = (*rule.approvers, *(each for step in come for each in step.to))
         later = [LaterStep(each.after, each.to) for each in rule.steps()[len(come) :]]
         found = find_next(self.people, approver, rule.name, deciders, later)
+        return [found] if found is not None else []
+
+    def _find_own_step(
+        self, approver: Actor, rule: ApprovalRule, waits_since: datetime | None, now: datetime | None
+    ) -> list[Condition]:
+        """When they may decide, for a person who can't yet."""
+        come, stepped = find_come(rule, waits_since, now), find_stepped(rule, waits_since, now)
+        can = judge("approver", lambda: is_decider(self.people, approver, rule, stepped))
+        if waits_since is None or can.is_met or can.needs:
+            return []
+        found = find_own_step(self.people, approver, rule, come)
         return [found] if found is not None else []
 
     def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:

@@ -47,8 +47,8 @@ def waiting_blocks(terms: WaitingTerms, now: datetime) -> list[Block]:
 
 
 def _hours(hours: TimeWindow, anytime: str, now: datetime) -> str:
-    line = f"Approvers approve {hours} only"
+    line = f"Approver hours: {hours}"
     opens = hours.next_opening(now) if not hours.is_open(now) else None
     if opens is not None:
-        line += f": next from {moment(opens)}"
-    return f"{line}; {anytime} at any time" if anytime else line
+        line += f" · next from {moment(opens)}"
+    return f"{line} · {anytime} at any time" if anytime else line
