@@ -48,6 +48,10 @@ class Duty(BaseModel):
         """Whether the person counts as on call; None when that isn't known."""
         return self.may_approve if for_approving else self.is_on_call
 
+    def lasts_until(self, moment: datetime) -> bool:
+        """Whether the shift is still on at this moment: at the hand-over it isn't."""
+        return self.ends_at is None or moment < self.ends_at
+
     def to_details(self) -> dict[str, JsonValue]:
         """What the audit entry of a decision keeps: source, schedule and shift."""
         times: dict[str, datetime | None] = {

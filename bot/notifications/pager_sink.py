@@ -2,7 +2,7 @@
 
 Invariant: a page is noted in the store before it is sent, so whatever happens, the end of its record takes it back. A
 page is known by its record's id: sent again after a lost answer, it pages once. A policy without a pager costs no
-read; an entry that neither pages nor ends a page costs none either.
+read; an entry that neither pages nor ends a page costs none either. A pager that hangs holds up few deliveries.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import Clock
 from core.errors import DeliveryFailed, NotFound, StoreError
+from core.pagers.gate import PagerGate
 from core.pagers.opening import Pagers
 from core.pagers.pages import Pages
 from core.policy import PolicySource
@@ -64,6 +65,7 @@ class PagerSink:
         find_link: Callable[[str], str | None] = _no_name,
         find_name: FindName = _no_name,
         observer: PageObserver | None = None,
+        gate: PagerGate | None = None,
     ) -> None:
         self._stores = stores
         self._policy = policy
@@ -73,6 +75,7 @@ class PagerSink:
         self._find_link = find_link
         self._planner = PagePlanner(find_name)
         self._observer = observer
+        self._gate = gate or PagerGate()
 
     @property
     def name(self) -> str:
@@ -105,7 +108,7 @@ class PagerSink:
         shown_on = record.source if isinstance(record, Grant | Session) else entry.chain
         linked = replace(page, link=self._find_link(shown_on))
         try:
-            self._call(TRIGGER, entry, lambda: pager.trigger(linked))
+            self._gate.call(lambda: self._call(TRIGGER, entry, lambda: pager.trigger(linked)))
         except DeliveryFailed as failure:
             if failure.is_final:
                 # Nobody was paged, so there is nothing to take back.
@@ -117,7 +120,7 @@ class PagerSink:
             return
         key = entry.chain.partition("#")[2]
         pager = self._pagers.get(config)
-        self._call(RESOLVE, entry, lambda: pager.resolve(key))
+        self._gate.call(lambda: self._call(RESOLVE, entry, lambda: pager.resolve(key)))
         now = self._clock.now()
         self._pages.change(entry.chain, lambda found: found.resolve(now))
 

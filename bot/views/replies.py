@@ -124,8 +124,11 @@ def not_requestable(profile: str) -> str:
     )
 
 
-def submitted(request: Request, *, may_declare: bool = False) -> Message:
-    """What a request came to so far. `may_declare`: this person can break the glass for it, and gets the button."""
+def submitted(request: Request, *, may_declare: bool = False, hours: str = "") -> Message:
+    """What a request came to so far. `may_declare`: this person can break the glass for it, and gets the button.
+
+    `hours` says that its approvers can't approve it yet.
+    """
     done = f"You requested {code(request.profile)} for {length(request.duration)}{starting(request)}"
     if request.status is RequestStatus.APPROVED:
         by, when = mention(request.approver or ""), "now, " if request.starts_at is None else ""
@@ -133,7 +136,8 @@ def submitted(request: Request, *, may_declare: bool = False) -> Message:
         has = opens if request.rights else f"you have access {window(request)}."
         return reply(f"{done}. It was approved immediately by {by}: {has}")
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
-    line = f"{done}. It needs {needs} {needed_by(request)}. You'll be notified of the outcome."
+    until = f"{needed_by(request)}. {hours}" if hours else f"{needed_by(request)}."
+    line = f"{done}. It needs {needs} {until} You'll be notified of the outcome."
     buttons = [cancel_button_for(request.id)]
     buttons += [button("Break the glass instead…", DECLARE_INSTEAD, request.id)] if may_declare else []
     return Message(text=line, blocks=(mrkdwn(line), actions(f"submitted:{request.id}", *buttons)))

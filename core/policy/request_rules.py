@@ -146,10 +146,10 @@ class RequestRules:
     def _judge_auto_approval(
         self, rule: ApprovalRule, requester: Actor, duration: timedelta, opens_at: datetime
     ) -> Decision | None:
-        # Its hours are those in which the access opens.
+        # What counts is when the access opens: its hours, and who is on call then.
         automatic = rule.auto_approve
         if automatic is None or requester.service is not None:
             # What a machine asks for, a person decides.
             return None
-        found = conditions.are_automatic(self.people, rule.name, automatic, requester, duration, opens_at)
+        found = conditions.are_automatic(self.people, rule, automatic, requester, duration, opens_at)
         return decide("auto-approve", rule.name, tuple(found), self.digest)

@@ -22,9 +22,11 @@ from bot.views.help import ALL_ABILITIES, Abilities, access_help, break_glass_he
 from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import explain
 from bot.views.request import replies as request_replies
+from bot.views.request.waiting import WaitingTerms, closed_hours
 from bot.views.too_long import is_about_duration, is_about_start, other_start, too_long
 from core.errors import InvalidInput, LimitReached, NotAllowed, StoreMisconfigured, StoreUnavailable
 from core.open_requests import OPEN_REQUEST
+from core.policy.time_window import TimeWindow
 from core.request import Request
 from tests.builders import APPROVER, PROD
 from tests.texts import records
@@ -83,6 +85,13 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     yield "/access, pending", replies.submitted(request)
     yield "/access, pending, two votes", replies.submitted(records.pending(2))
     yield "/access, pending, may break the glass", replies.submitted(request, may_declare=True)
+    hours = TimeWindow.model_validate({"days": ["sun"], "hours": "22:00-23:00", "timezone": "UTC"})
+    shut = {
+        "outside of the approver hours": WaitingTerms(hours=hours),
+        "outside of the approver hours, somebody is on call": WaitingTerms(hours=hours, anytime="`on-call:primary`"),
+    }
+    for title, terms in shut.items():
+        yield f"/access, pending, {title}", replies.submitted(request, hours=closed_hours(terms, request, NOW))
     later = records.scheduled()
     yield "/access, pending, starts later", replies.submitted(later)
     at_its_start = later.approve(APPROVER, LATER, None)

@@ -13,6 +13,7 @@ from bot.views.block_kit import Block, context, moment
 from bot.views.mentions import name_silently
 from core.policy.escalation_config import TimedStep
 from core.policy.time_window import TimeWindow
+from core.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,22 @@ def waiting_blocks(terms: WaitingTerms, now: datetime) -> list[Block]:
     if terms.hours is not None:
         lines.append(_hours(terms.hours, terms.anytime, now))
     return [context(each) for each in lines]
+
+
+def closed_hours(terms: WaitingTerms, request: Request, now: datetime) -> str:
+    """To who requested it: that its approvers can't approve it yet, and who can until then. Nothing in their hours."""
+    if terms.hours is None or terms.hours.is_open(now):
+        return ""
+    line, opens, step = f"Its approvers approve {terms.hours} only", terms.hours.next_opening(now), terms.next_step
+    # A start is its deadline, too.
+    is_in_time = opens is not None and opens < request.expires_at
+    if opens is not None:
+        line += f": next from {moment(opens)}" if is_in_time else f": next from {moment(opens)}, after its deadline"
+    if terms.anytime:
+        return f"{line}. Until then, {terms.anytime} can approve it."
+    if step is not None and (opens is None or step.at < opens):
+        return f"{line}. Before that, it escalates to {name_silently(step.to)} {moment(step.at)}."
+    return f"{line}." if is_in_time else f"{line}. Request it again in these hours."
 
 
 def _hours(hours: TimeWindow, anytime: str, now: datetime) -> str:

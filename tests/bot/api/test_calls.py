@@ -166,6 +166,8 @@ def test_refusal_says_every_reason(api: ServedApi, token: str) -> None:
         ({"profile": "prod", "justification": WHY, "approver": ANN}, 422, "approver"),
         ({"profile": "prod", "justification": WHY, "starts_at": "2026-01-16T22:00:00"}, 422, "starts_at"),
         ({"profile": "prod", "justification": WHY, "starts_at": 1768600800}, 422, "starts_at"),
+        ({"profile": "prod", "justification": WHY, "starts_at": "1768600800"}, 422, "starts_at"),
+        ({"profile": "prod", "justification": WHY, "starts_at": "9999-12-31T23:59:59-01:00"}, 422, "starts_at"),
         (["prod"], 422, "body"),
     ],
 )

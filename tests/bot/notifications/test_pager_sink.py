@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from bot.notifications.page_plan import PagePlanner
 from core.audit.trail import AuditAction
 from core.break_glass import EventId
+from core.pagers.gate import PagerGate
 from core.pagers.opening import Pagers
 from core.request import RequestId
 from core.review import Verdict
@@ -193,6 +195,18 @@ def test_entries_of_a_record_stay_in_order(paging: PageOffice) -> None:
         paging.deliver()
     # The page that was lost is not sent any more, and what may have arrived is taken back.
     assert [each[2]["event_action"] for each in paging.duty.calls] == ["trigger", "resolve"]
+
+
+def test_pager_that_hangs_is_left_alone_for_a_while(paging: PageOffice) -> None:
+    # Whatever takes one look at this clock takes four seconds.
+    paging.use(paging.pagers, PagerGate(count(0.0, 4.0).__next__))
+    paging.duty.faults.append((500, {}))
+    paging.submit()
+    paging.deliver()
+    paging.declare()
+    paging.deliver()
+    assert len(paging.duty.calls) == 1
+    assert paging.stores.outbox.measure_backlog(10).waiting == 2
 
 
 def test_lost_answer_pages_once(paging: PageOffice, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from core.actor import Actor, UserId
 from core.break_glass import ReasonCode
+from core.clock import TICK
 from core.duty import Duty, OnCallName, on_call_name
 from core.errors import NotKnown
 from core.invalid_policy import InvalidPolicy
@@ -144,6 +145,21 @@ def test_right_that_needs_nobody_else_is_strict(held: Duty) -> None:
     assert not POLICY.judge_admin(
         person.with_duties({NIGHT: duty((held.is_on_call, held.may_approve), name=NIGHT)})
     ).is_allowed
+
+
+@pytest.mark.parametrize(
+    "automatic", ['requesters: ["on-call:primary"]', 'max_duration: 4h}\n    requesters: ["on-call:primary"]\n#']
+)
+def test_shift_that_ends_before_the_start_approves_nothing(automatic: str) -> None:
+    changed = RULES.replace('requesters: ["on-call:primary"]', automatic)
+    policy = parse_policy(
+        changed.replace("    max_duration: 4h\n", "    max_duration: 4h\n    starts_within: 7d\n").encode()
+    )
+    for ahead, is_approved in ((HOUR - TICK, True), (HOUR, False)):
+        asked = policy.judge_request(sam(ON_CALL), "prod", HOUR, NOW, NOW + ahead)
+        assert asked.is_allowed
+        assert asked.auto_approval is not None
+        assert asked.auto_approval.is_allowed is is_approved
 
 
 def test_what_is_not_known_names_source_and_schedule() -> None:
