@@ -1,7 +1,8 @@
 """Duty: what a schedule says about one person at one moment, as policy judges it.
 
 Invariant: what isn't known is left out, which is neither a yes nor a no. An answer that is a minute old, or from before
-a hand-over, gives nobody a right by itself; it holds a little longer for those who only approve what others ask for.
+a hand-over, is no ground for a right that needs nobody else; it holds a little longer for those who approve what others
+ask for.
 """
 
 from __future__ import annotations

@@ -92,10 +92,10 @@ def _not_allowed(error: errors.NotAllowed, _now: datetime) -> Problem:
 
 def _not_known(error: errors.NotKnown, _now: datetime) -> Problem:
     detail = f"{'; '.join(error.reasons)}. {_NOTHING} Try again in a moment."
-    is_of_schedule = any(is_on_call_name(each) for each in error.groups)
+    is_schedule = bool(error.groups) and all(is_on_call_name(each) for each in error.groups)
     return Problem.of(
         ProblemCode.UNAVAILABLE,
-        "It isn't known who is on call" if is_of_schedule else "Who you are couldn't be confirmed",
+        "Who is on call couldn't be confirmed" if is_schedule else "Who you are couldn't be confirmed",
         detail,
         reasons=error.reasons,
         retry_after=RETRY_SECONDS,

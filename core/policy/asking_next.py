@@ -76,7 +76,7 @@ def _name(actor: Actor, leaves: Iterable[PrincipalSelector], left_out: Collectio
     ]
     ordered = sorted(others, key=lambda each: (_ORDER.index(each.kind), each.value))
     named = [
-        f"who is on call in {each.value}" if each.kind is PrincipalKind.ON_CALL else each.value for each in ordered
+        f"the person on call in {each.value}" if each.kind is PrincipalKind.ON_CALL else each.value for each in ordered
     ]
     if len(named) > MAX_NAMED:
         named = [*named[: MAX_NAMED - 1], "another approver"]

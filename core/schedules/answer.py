@@ -1,8 +1,8 @@
 """One answer of a schedule, with the people of the workspace in it, and what it says about a person at a moment.
 
 Invariant: an answer says nothing about a moment outside the time it covers, and gives nobody a right once it is a
-minute old. Whoever can't be matched with one active person of the workspace is nobody; while that isn't known, nobody
-else is known to be off call either.
+minute old. Somebody who can't be matched with one active person of the workspace is nobody; while that isn't known,
+nobody else is known to be off call either.
 """
 
 from __future__ import annotations

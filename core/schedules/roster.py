@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from core.policy.on_call_config import OnCallConfig
 from core.policy.rules import PolicyDocument
 from core.schedules.answer import MappedShift, find_on_call
 from core.schedules.base import ScheduleSource
+from core.schedules.lookup_threads import LookupThreads
 from core.schedules.opening import ScheduleOpener, open_source
 from core.schedules.people import FindByEmail, IsActive, PeopleOnCall, PeopleTable
 from core.schedules.watched import LookupObserver, WatchedSchedule
@@ -81,7 +82,7 @@ class ScheduleRoster:
         self._is_active: IsActive = lambda _: None
         self._people = PeopleOnCall(find_by_email, self._may_act, clock)
         self._observer = observer or _NobodyCounts()
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="on-call")
+        self._workers = LookupThreads(WORKERS)
         self._lock = threading.Lock()
         self._digest: str | None = None
         self._watched: dict[OnCallName, WatchedSchedule] = {}
@@ -172,7 +173,7 @@ class ScheduleRoster:
             watched = tuple(self._watched.values())
         for each in watched:
             each.close()
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._workers.shutdown()
 
     def _may_act(self, user_id: UserId) -> bool | None:
         return self._is_active(user_id)

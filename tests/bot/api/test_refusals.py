@@ -91,14 +91,6 @@ def test_limits_say_until_when_and_what_is_open() -> None:
     assert (opened.existing, opened.retry_after) == ("0f" * 8, None)
 
 
-def test_title_says_what_is_not_known() -> None:
-    for needs, title in (
-        ("S0SRE", "Who you are couldn't be confirmed"),
-        ("on-call:night", "It isn't known who is on call"),
-    ):
-        assert to_problem(NotKnown("request", ("nobody could say",), groups=(needs,)), A_MOMENT).title == title
-
-
 def test_what_is_wrong_in_the_store_is_not_shown() -> None:
     for error in (MalformedRecord("REQUEST#1", "secret-detail"), StoreUnavailable("secret-detail")):
         assert "secret-detail" not in to_problem(error, A_MOMENT).to_json().decode()

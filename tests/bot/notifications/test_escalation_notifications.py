@@ -168,4 +168,4 @@ def test_card_says_the_hours_of_the_approvers(office: Office) -> None:
     office.clock.set(office.clock.now().replace(hour=20))
     office.submit()
     office.deliver()
-    assert "Approvers approve every day 09:00-17:00 UTC only: next from <!date^" in says(office.card())
+    assert "Approver hours: every day 09:00-17:00 UTC · next from <!date^" in says(office.card())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from core.errors import NotKnown
 from core.on_call import HAND_OVER_GRACE, on_call_name
 from core.policy.evaluator import Policy
 from core.policy.loader import parse_policy
+from core.schedules import watched
 from core.schedules.base import SchedulePerson, ScheduleRefused, ScheduleUnavailable, Shift
 from core.schedules.roster import ScheduleRoster
 from core.schedules.watched import FIRST_PAUSE, LOOK_AHEAD, LOOK_BACK, REFRESH_AFTER, REMAP_AFTER
@@ -31,7 +33,13 @@ SAM, KIM, EVE = UserId("U0SAM"), UserId("U0KIM"), UserId("U0EVE")
 PRIMARY, NIGHT = on_call_name("primary"), on_call_name("night")
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 HAND_OVER = A_MOMENT + HOUR
-WAIT = 5.0
+WAIT = 30.0
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time."""
+    monkeypatch.setattr(watched, "PATIENCE_SECONDS", WAIT)
 
 
 def a_policy(on_call: str = "{primary: {demo: {schedule: one}}}", more: str = "") -> Policy:
@@ -194,13 +202,23 @@ def test_hand_over_is_judged_by_the_shift_in_hand_and_refreshed() -> None:
         assert watch.roster.on_call_now(PRIMARY) == (KIM,)
 
 
+def test_source_that_hangs_keeps_no_process_from_ending() -> None:
+    with watching(a_shift(SAM)) as watch:
+        watch.source.hold()
+        watch.said(SAM, wait=0.0)
+        watch.source.wait_until_asked()
+        assert {each.daemon for each in threading.enumerate() if each.name.startswith("on-call")} == {True}
+        watch.roster.close()
+        watch.source.release()
+
+
 def test_source_that_hangs_is_not_waited_for_by_every_click() -> None:
     with watching(a_shift(SAM)) as watch:
         watch.source.hold()
         watch.said(SAM, wait=0.0)
         watch.source.wait_until_asked()
         schedule = watch.roster._schedules()[PRIMARY]  # noqa: SLF001 - its patience is by the machine's clock
-        schedule._started -= 1.0  # noqa: SLF001 - as above
+        schedule._started -= WAIT  # noqa: SLF001 - as above
 
         flight = schedule.ask()
         assert flight is not None
