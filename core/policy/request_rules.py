@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 
 from core.actor import Actor, UserId
@@ -108,21 +109,13 @@ class RequestRules:
             found.append(judge("approver", lambda: is_decider(self.people, approver, made_under, stepped)))
             if action == "approve" and made_under.approver_hours is not None:
                 found.append(judge(HOURS, lambda: is_in_hours(self.people, approver, made_under, stepped, now)))
-        other = judge(
-            "two people",
-            lambda: conditions.is_someone_else(
-                self.people, approver, requester, role="the requester", act="decides on their own request"
-            ),
-        )
-        found.append(other)
-        if asked_by is not None:
-            found.append(judge("two people", lambda: self._is_not_asker(approver, asked_by)))
+        others = self._are_others(approver, requester, asked_by)
+        found += others
         if made_under is not None:
-            is_involved = any(each.name == other.name and not each.is_met for each in found)
             involved = {requester, asked_by or requester}
             found += (
                 self._find_next(approver, involved, made_under, waits_since, now)
-                if is_involved
+                if not are_all_met(others)
                 else self._find_own_step(approver, made_under, waits_since, now)
             )
         if made_under is not None and given is not None:
@@ -163,9 +156,16 @@ class RequestRules:
         found = find_own_step(self.people, approver, rule, come)
         return [found] if found is not None else []
 
-    def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:
-        role, act = "the person who asked for it", "decides on what they asked for"
-        return conditions.is_someone_else(self.people, approver, asked_by, role=role, act=act)
+    def _are_others(self, approver: Actor, requester: UserId, asked_by: UserId | None) -> tuple[Condition, ...]:
+        """Is this person neither the requester nor who asked for them?"""
+        roles = [(requester, "the requester", "decides on their own request")]
+        if asked_by is not None:
+            roles.append((asked_by, "the person who asked for it", "decides on what they asked for"))
+        check = conditions.is_someone_else
+        return tuple(
+            judge("two people", partial(check, self.people, approver, each, role=role, act=act))
+            for each, role, act in roles
+        )
 
     def _judge_auto_approval(
         self, rule: ApprovalRule, requester: Actor, duration: timedelta, opens_at: datetime
