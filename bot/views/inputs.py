@@ -136,7 +136,7 @@ def fits_menu(moment: datetime) -> bool:
 
 
 def moment_menu(chosen: datetime | None) -> Block:
-    """A field for a day and a time, which Slack shows in the zone of whoever reads it."""
+    """A field for a day and a time, which Slack shows in the reader's own zone."""
     made: Block = {"type": "datetimepicker", "action_id": ANSWER}
     return made | {"initial_date_time": int(chosen.timestamp())} if chosen is not None else made
 

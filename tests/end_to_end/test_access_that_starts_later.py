@@ -168,7 +168,7 @@ def test_start_that_cannot_be_changes_nothing(harness: Harness) -> None:
 def test_break_glass_is_never_scheduled(harness: Harness) -> None:
     harness.break_glass(AIKO, "prod incident 1h tomorrow 22:00 the certificate expires")
     form = str(harness.modal(AIKO).blocks)
-    assert "Break-glass opens now, not tomorrow 22:00. For access that starts later, use `/access`." in form
+    assert "Break-glass opens now, not tomorrow 22:00. For access that starts later, use:\\n`/access`" in form
     assert "tomorrow 22:00 the certificate expires" in form
     assert not list(harness.stores.break_glass.iterate())
     harness.break_glass(AIKO, "prod incident 1h at 22:00 the checkout went down")

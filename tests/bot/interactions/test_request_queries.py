@@ -130,7 +130,7 @@ def test_requester_reads_who_approves_until_the_hours_open(stores: Stores, clock
         return lists.closed_hours(stores.requests.get(made))
 
     (made,) = asked(stores, clock, 1)
-    assert f"Before that, it escalates to 1 person <!date^{int(clock.now().timestamp()) + 600}" in said(STEP)
+    assert f"Before that, it escalates to one person <!date^{int(clock.now().timestamp()) + 600}" in said(STEP)
     # The hours open only after its hour is over.
     assert "after its deadline. Request it again in these hours." in said(STEP[STEP.index(b"    approver_hours") :])
     clock.advance(timedelta(minutes=10))
