@@ -155,5 +155,8 @@ def limit_process(cpu_seconds: int) -> None:
         import resource  # noqa: PLC0415 - there is none on Windows, where only the waiting is limited
     except ImportError:
         return
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    for kind, most in ((resource.RLIMIT_CPU, cpu_seconds), (resource.RLIMIT_AS, MEMORY_BYTES)):
+        # The machine may allow less already, and that can't be raised.
+        allowed = [each for each in resource.getrlimit(kind) if each != resource.RLIM_INFINITY]
+        least = min([most, *allowed])
+        resource.setrlimit(kind, (least, least))

@@ -166,6 +166,14 @@ def test_process_that_does_not_end_in_time_is_killed() -> None:
         read_apart(CalendarTask(since=T0, until=T0 + DAY), NEVER, wait_seconds=0.1)
 
 
+def test_lower_limit_of_the_machine_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = "import resource as r; r.setrlimit(r.RLIMIT_CPU, (9, 9)); limit_process(20)"
+    shown = "print(CalendarReport(title=str(r.getrlimit(r.RLIMIT_CPU))).model_dump_json())"
+    loaded = "import sys; sys.path[:] = sys.argv[1:]; from core.schedules.ical_process import *"
+    monkeypatch.setattr(ical_process, "START", f"{loaded}; {limits}; {shown}")
+    assert read_apart(CalendarTask(since=T0, until=T0 + DAY), b"").title == "(9, 9)"
+
+
 def test_machine_without_processes_reads_no_calendar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(ScheduleUnavailable, match=r"no process \(FileNotFoundError\)"):
