@@ -1,8 +1,8 @@
 """Deletes the records whose retention has ended: what DynamoDB's TTL does there.
 
 Invariant: only records are deleted, where their messages are, what was last known of rights that nobody has, pairings
-of yesterday and pages that no card shows any more; never an audit entry or another ledger. What still awaits a decision,
-its end or a review has no end, and is kept. The sealed trail says until when a record is kept.
+of yesterday and pages that no card shows any more; never an audit entry or another ledger. What still awaits a
+decision, its end or a review has no end, and is kept. The sealed trail says until when a record is kept.
 """
 
 from __future__ import annotations
