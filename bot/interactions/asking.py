@@ -95,7 +95,8 @@ class AskingInteractions:
                 earlier = self._again.find(request_id, person)
                 try:
                     # A trigger belongs to one press: the same press delivered twice has the same one.
-                    return submitted(self._again.again(request_id, person, interaction.trigger_id or None))
+                    made = self._again.again(request_id, person, interaction.trigger_id or None)
+                    return submitted(made, hours=self._lists.closed_hours(made))
                 except LimitReached as reached:
                     if reached.limit != OPEN_REQUEST:
                         raise

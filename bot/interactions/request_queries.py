@@ -17,9 +17,11 @@ from bot.views.block_kit import Block, Message
 from bot.views.help import Abilities
 from bot.views.home import MAX_COUNTED, HomeRow
 from bot.views.home_state import SectionKey
+from bot.views.mentions import mention_deciders
 from bot.views.replies import NOTHING_TO_REQUEST, not_requestable, notice, reply
 from bot.views.request.form import NOTHING_BEGUN, BegunRequest, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
+from bot.views.request.waiting import WaitingTerms, closed_hours
 from core.actor import Actor
 from core.clock import Clock
 from core.directory import Directory
@@ -116,6 +118,21 @@ class RequestQueries:
         people = self._judging()
         return _may_declare(people.policy, people.ask(person, people.policy.needed_to_declare), profile)
 
+    def closed_hours(self, request: Request) -> str:
+        """That its approvers can't approve it yet, and who can until then; "" for one that doesn't wait for that."""
+        if request.status is not RequestStatus.PENDING or request.awaits_confirmation:
+            return ""
+        policy, now = self._policy.current(), self._clock.now()
+        waiting, about = policy.waiting, (request.rule, request.profile)
+        anytime = policy.notifications.people.leaves(waiting.anytime(*about, request.waits_since, now))
+        steps = waiting.steps(*about, request.waits_since)
+        terms = WaitingTerms(
+            next_step=next((each for each in steps if now < each.at < request.expires_at), None),
+            hours=waiting.hours(*about),
+            anytime=mention_deciders(anytime, leave_out={request.requester}),
+        )
+        return closed_hours(terms, request, now)
+
     def form(self, person: Actor, begun: BegunRequest = NOTHING_BEGUN) -> Block:
         """The form to request access, with the profiles this person can request, or a notice that there are none.
 
@@ -157,7 +174,8 @@ class RequestQueries:
         people = self._judging()
         known = people.ask(person, people.policy.needed_to_declare)
         for request in iterate_records(lambda cursor: self._store.list_by_requester(person.id, cursor=cursor)):
-            may_declare = _may_declare(people.policy, known, request.profile)
+            # Break-glass opens now: it's nothing instead of access that starts later.
+            may_declare = request.starts_at is None and _may_declare(people.policy, known, request.profile)
             yield RequestRow(request, may_cancel=True, may_declare=may_declare)
 
     def _waiting_for(self, person: Actor) -> Iterator[RequestRow]:

@@ -37,7 +37,10 @@ _NO_MEMBER: Final = "this person can't get access here: {why}"
 
 
 class DraftSubmission:
-    """Makes requests of drafts. `may_declare` says whether a person can break the glass instead. Safe for threads."""
+    """Makes requests of drafts. Safe for threads.
+
+    `may_declare` says whether a person can break the glass instead, `closed_hours` that nobody can approve it yet.
+    """
 
     def __init__(
         self,
@@ -46,12 +49,14 @@ class DraftSubmission:
         clock: Clock,
         link_to_card: Callable[[str], str | None],
         may_declare: Callable[[Actor, str], bool],
+        closed_hours: Callable[[Request], str],
     ) -> None:
         self._service = service
         self._directory = directory
         self._clock = clock
         self._link_to_card = link_to_card
         self._may_declare = may_declare
+        self._closed_hours = closed_hours
 
     def submit(self, person: Actor, draft: RequestDraft, key: str | None) -> Message:
         """What became of it, for this person. Raises like RequestService.submit when nothing was requested."""
@@ -70,7 +75,9 @@ class DraftSubmission:
             raise refusals[0]
         now = self._clock.now()
         return submitted_several(
-            [(each.profile, _became(each)) for each in done], [explain(each, now, person.id).text for each in refusals]
+            [(each.profile, _became(each)) for each in done],
+            [explain(each, now, person.id).text for each in refusals],
+            self._closed_hours,
         )
 
     def find_start(self, person: Actor, starts: WrittenTime | datetime | None) -> datetime | None:
@@ -93,7 +100,7 @@ class DraftSubmission:
             return submitted_for(became)
         # Break-glass opens now: it's nothing instead of access that starts later.
         may_declare = became.starts_at is None and self._may_declare(person, became.profile)
-        return submitted(became, may_declare=may_declare)
+        return submitted(became, may_declare=may_declare, hours=self._closed_hours(became))
 
     def _find(self, person: Actor, other: str | None) -> Actor | None:
         if other is None or other == person.id:

@@ -22,6 +22,7 @@ from bot.views.block_kit import (
     moment,
     mrkdwn,
     relative_time,
+    with_own_times,
 )
 from bot.views.request.card import DECLARE_INSTEAD, cancel_button_for
 from bot.views.request.window import needed_by, starting, window
@@ -124,8 +125,11 @@ def not_requestable(profile: str) -> str:
     )
 
 
-def submitted(request: Request, *, may_declare: bool = False) -> Message:
-    """What a request came to so far. `may_declare`: this person can break the glass for it, and gets the button."""
+def submitted(request: Request, *, may_declare: bool = False, hours: str = "") -> Message:
+    """What a request came to so far. `may_declare`: this person can break the glass for it, and gets the button.
+
+    `hours` says that its approvers can't approve it yet.
+    """
     done = f"You requested {code(request.profile)} for {length(request.duration)}{starting(request)}"
     if request.status is RequestStatus.APPROVED:
         by, when = mention(request.approver or ""), "now, " if request.starts_at is None else ""
@@ -133,7 +137,8 @@ def submitted(request: Request, *, may_declare: bool = False) -> Message:
         has = opens if request.rights else f"you have access {window(request)}."
         return reply(f"{done}. It was approved immediately by {by}: {has}")
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
-    line = f"{done}. It needs {needs} {needed_by(request)}. You'll be notified of the outcome."
+    until = f"{needed_by(request)}. {hours}" if hours else f"{needed_by(request)}."
+    line = f"{done}. It needs {needs} {until} You'll be notified of the outcome."
     buttons = [cancel_button_for(request.id)]
     buttons += [button("Break the glass instead…", DECLARE_INSTEAD, request.id)] if may_declare else []
     return Message(text=line, blocks=(mrkdwn(line), actions(f"submitted:{request.id}", *buttons)))
@@ -153,15 +158,16 @@ def _capital(text: str) -> str:
 def _to_reader(reason: str, reader: str) -> str:
     if not reader:
         return reason
-    return reason.replace(f"{reader} is ", "you are ").replace(reader, "you")
+    return reason.replace(f"{reader} is ", "you are ").replace(f"{reader} was ", "you were ").replace(reader, "you")
 
 
 def with_people(reason: str, reader: str) -> str:
-    """A policy's sentence in mrkdwn: ids of people and user groups as Slack shows them."""
-    return _ID.sub(
+    """A policy's sentence in mrkdwn: people and user groups as Slack shows them, times in the reader's own zone."""
+    named = _ID.sub(
         lambda found: f"<!subteam^{found[0]}>" if found[0][0] == "S" else f"<@{found[0]}>",
         escape(_to_reader(reason, reader)),
     )
+    return with_own_times(named)
 
 
 def _sentence(error: CountersignError, now: datetime, reader: str) -> str:

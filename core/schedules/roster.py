@@ -21,6 +21,7 @@ from core.clock import Clock
 from core.on_call import FRESH_FOR, Duty, OnCallName, on_call_name
 from core.policy import PolicySource
 from core.policy.on_call_config import OnCallConfig
+from core.policy.rules import PolicyDocument
 from core.schedules.answer import MappedShift, find_on_call
 from core.schedules.base import ScheduleSource
 from core.schedules.lookup_threads import LookupThreads
@@ -205,10 +206,9 @@ class ScheduleRoster:
             before, current = self._watched, dict[OnCallName, WatchedSchedule]()
             for name, config in policy.document.on_call.items():
                 full_name = on_call_name(name)
-                table = PeopleTable.of(policy.document, full_name, config.kind)
                 known = before.get(full_name)
-                if known is None or (known.config, known.table) != (config, table):
-                    known = self._watch(full_name, config, table)
+                if known is None or known.definition != policy.document.digest_schedule(full_name):
+                    known = self._watch(full_name, config, policy.document)
                 current[full_name] = known
             self._watched, self._digest = current, policy.digest
         kept = set(map(id, current.values()))
@@ -217,11 +217,12 @@ class ScheduleRoster:
                 each.close()
         return current
 
-    def _watch(self, name: OnCallName, config: OnCallConfig, table: PeopleTable) -> WatchedSchedule:
+    def _watch(self, name: OnCallName, config: OnCallConfig, document: PolicyDocument) -> WatchedSchedule:
         return WatchedSchedule(
             name,
             config,
-            table,
+            PeopleTable.of(document, name, config.kind),
+            definition=document.digest_schedule(name),
             open_source=self._open,
             people=self._people,
             clock=self._clock,

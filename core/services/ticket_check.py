@@ -169,7 +169,7 @@ class TicketCheck:
             return find_ticket(config, given, justification)
         if given is not None and given.strip() and not is_shared:
             problem = f"rule {rule} asks for no ticket"
-            raise InvalidInput(TICKET, problem, "Leave it out, and name it in the reason instead.")
+            raise InvalidInput(TICKET, problem, "Leave it out, and name it in the justification instead.")
         return None
 
     def require(

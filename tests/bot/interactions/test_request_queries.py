@@ -123,6 +123,22 @@ def test_request_waits_for_a_step_from_its_moment(stores: Stores, clock: FrozenC
     assert "you can approve it from" in shown
 
 
+def test_requester_reads_who_approves_until_the_hours_open(stores: Stores, clock: FrozenClock) -> None:
+    def said(step: bytes) -> str:
+        policy = parse_policy(POLICY.replace(b"    max_duration: 1h\n", b"    max_duration: 1h\n" + step, 1))
+        lists = RequestQueries(stores.requests, policy, clock, FixedDirectory(), stores.access, stores.sessions)
+        return lists.closed_hours(stores.requests.get(made))
+
+    (made,) = asked(stores, clock, 1)
+    assert f"Before that, it escalates to one person <!date^{int(clock.now().timestamp()) + 600}" in said(STEP)
+    # The hours open only after its hour is over.
+    assert "after its deadline. Request it again in these hours." in said(STEP[STEP.index(b"    approver_hours") :])
+    clock.advance(timedelta(minutes=10))
+    assert said(STEP).endswith(f"after its deadline. Until then, <@{STRANGER.id}> can approve it.")
+    clock.set(A_MOMENT.replace(hour=(A_MOMENT.hour + 2) % 24, minute=30))
+    assert said(STEP) == ""
+
+
 def test_home_separates_pending_approved_and_other_requests(
     lists: RequestQueries, stores: Stores, service: RequestService, clock: FrozenClock
 ) -> None:
@@ -164,3 +180,9 @@ def test_break_glass_is_offered_only_to_those_it_is_allowed(
 
     assert "Break the glass instead" in str(lists.page(MINE, LEAD, 1).blocks)
     assert "Break the glass instead" not in str(lists.page(MINE, ANN, 1).blocks)
+
+
+def test_nothing_opens_now_instead_of_a_later_start(lists: RequestQueries, stores: Stores, clock: FrozenClock) -> None:
+    later = a_request(requester=LEAD.id, profile=PROD, now=clock.now()).schedule(clock.now() + HOUR)
+    stores.requests.create(later, EntryDraft.of(later, AuditAction.REQUEST_SUBMITTED, LEAD.id))
+    assert "Break the glass instead" not in str(lists.page(MINE, LEAD, 1).blocks)

@@ -49,11 +49,11 @@ def alerts() -> Iterator[FakeIncidentIoAlerts]:
 
 def pagerduty(duty: FakePagerDuty, routing_key: str = ROUTING_KEY, rest_key: str = REST_KEY) -> PagerDuty:
     keys = SecretStr(routing_key), SecretStr(rest_key) if rest_key else None
-    return PagerDuty(*keys, events_url=duty.url, rest_url=duty.url, call_seconds=2)
+    return PagerDuty(*keys, events_url=duty.url, rest_url=duty.url, call_seconds=30.0)
 
 
 def incident_io(alerts: FakeIncidentIoAlerts, token: str = TOKEN, source: str = ALERT_SOURCE) -> IncidentIo:
-    return IncidentIo(source, SecretStr(token), url=alerts.url, call_seconds=2)
+    return IncidentIo(source, SecretStr(token), url=alerts.url, call_seconds=30.0)
 
 
 @pytest.fixture(params=["pagerduty", "incident_io"])

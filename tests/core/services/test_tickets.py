@@ -132,8 +132,8 @@ def test_ticket_that_is_given_is_the_one_that_counts(requests: RequestService, g
 @pytest.mark.parametrize(
     ("given", "why", "problem"),
     [
-        (None, NO_TICKET, "this needs a ticket, and none was named"),
-        ("  ", NO_TICKET, "this needs a ticket, and none was named"),
+        (None, NO_TICKET, "this needs a ticket, and you named none"),
+        ("  ", NO_TICKET, "this needs a ticket, and you named none"),
         (None, "For INC-12 and CHG-7", "there are several tickets: INC-12, CHG-7"),
         ("INC-12 INC-13", WHY, "there are several tickets: INC-12, INC-13"),
         ("12", WHY, "'12' isn't a ticket like INC-1"),
