@@ -5,6 +5,7 @@ Invariant: nobody decides on their own request. A request is judged under the ru
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -15,6 +16,7 @@ from core.policy.asking_next import LaterStep, find_next
 from core.policy.conditions import judge
 from core.policy.deciding import HOURS, find_come, find_own_step, find_stepped, is_decider, is_in_hours
 from core.policy.decision import Condition, Decision, GivenWithVote, RequestDecision, are_all_met, decide
+from core.policy.escalation_config import TimedStep
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, PolicyDocument
@@ -114,9 +116,10 @@ class RequestRules:
             ),
         )
         found.append(other)
-        if made_under is not None:
-            find = self._find_own_step if other.is_met else self._find_next
-            found += find(approver, made_under, waits_since, now)
+        if made_under is not None and not other.is_met:
+            found += self._find_next(approver, made_under, waits_since, now)
+        elif made_under is not None:
+            found += self._find_own_step(approver, made_under, found, find_come(made_under, waits_since, now))
         if asked_by is not None:
             found.append(judge("two people", lambda: self._is_not_asker(approver, asked_by)))
         if made_under is not None and given is not None:
@@ -141,15 +144,14 @@ class RequestRules:
         return [found] if found is not None else []
 
     def _find_own_step(
-        self, approver: Actor, rule: ApprovalRule, waits_since: datetime | None, now: datetime | None
+        self, approver: Actor, rule: ApprovalRule, found: Sequence[Condition], come: Sequence[TimedStep]
     ) -> list[Condition]:
         """When they may decide, for a person who can't yet."""
-        come, stepped = find_come(rule, waits_since, now), find_stepped(rule, waits_since, now)
-        can = judge("approver", lambda: is_decider(self.people, approver, rule, stepped))
-        if waits_since is None or can.is_met or can.needs:
+        unmet = [each for each in found if not each.is_met]
+        if not unmet or any(each.needs or each.name not in {"approver", HOURS} for each in unmet):
             return []
-        found = find_own_step(self.people, approver, rule, come)
-        return [found] if found is not None else []
+        own = find_own_step(self.people, approver, rule, come)
+        return [own] if own is not None else []
 
     def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:
         role, act = "the person who asked for it", "decides on what they asked for"

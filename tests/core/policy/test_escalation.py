@@ -112,6 +112,8 @@ def test_decision_says_that_it_escalated() -> None:
         "U0LEA may decide once it has waited 30m",
     )
     assert len(judge(policy(TWO_STEPS), UserId("U0BEN"), timedelta(minutes=10)).unmet) == 1
+    shut = judge(policy(f"{TWO_STEPS}, {HOURS}", approvers="approvers: [U0ANN, U0KIM]"), KIM, timedelta(), since=NIGHT)
+    assert shut.unmet[-1] == "U0KIM may decide once it has waited 30m"
 
 
 def test_user_group_of_a_step_is_asked_about_once_it_came() -> None:
