@@ -67,7 +67,8 @@ def build_services(
     targets.use_earlier(partial(find_earlier, stores.audit))
     roles = AwsRoles(stores, clock, targets.config_of, ports.aws_clients)
     targets.open_with(AWS_ROLE, roles.open)
-    tickets = TicketChecks(ports.tickets or partial(open_checker, clock=clock))
+    open_ticket = ports.tickets or partial(open_checker, clock=clock, seconds=ports.ticket_seconds)
+    tickets = TicketChecks(open_ticket, ports.ticket_seconds)
     requests = RequestService(
         stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets, tickets=tickets
     )

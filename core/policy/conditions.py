@@ -83,7 +83,7 @@ def find_any_rule(
     return None, open_ or _nobody(actor, profile, role, missed)
 
 
-def is_among(  # noqa: PLR0913 - what holds for a duty is said by name.
+def is_among(
     people: People,
     actor: Actor,
     selectors: Selectors,

@@ -5,7 +5,7 @@ Invariant: nobody decides on their own request. A request is judged under the ru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -116,12 +116,16 @@ class RequestRules:
             ),
         )
         found.append(other)
-        if made_under is not None and not other.is_met:
-            found += self._find_next(approver, made_under, waits_since, now)
-        elif made_under is not None:
-            found += self._find_own_step(approver, made_under, found, find_come(made_under, waits_since, now))
         if asked_by is not None:
             found.append(judge("two people", lambda: self._is_not_asker(approver, asked_by)))
+        if made_under is not None:
+            is_involved = any(each.name == other.name and not each.is_met for each in found)
+            involved = {requester, asked_by or requester}
+            found += (
+                self._find_next(approver, involved, made_under, waits_since, now)
+                if is_involved
+                else self._find_own_step(approver, made_under, found, find_come(made_under, waits_since, now))
+            )
         if made_under is not None and given is not None:
             found += conditions.are_given(made_under, given)
         return decide(action, rule if made_under else None, tuple(found), self.digest)
@@ -134,13 +138,19 @@ class RequestRules:
         return decide("request", rule.name if rule is not None else None, found, self.digest)
 
     def _find_next(
-        self, approver: Actor, rule: ApprovalRule, waits_since: datetime | None, now: datetime | None
+        self,
+        approver: Actor,
+        involved: Collection[UserId],
+        rule: ApprovalRule,
+        waits_since: datetime | None,
+        now: datetime | None,
     ) -> list[Condition]:
-        """Whom to ask instead of deciding on their own request, for who is on call."""
+        """Whom to ask instead of deciding on their own request, for who is on call; nobody who is involved in it."""
         come = find_come(rule, waits_since, now)
         deciders = (*rule.approvers, *(each for step in come for each in step.to))
         later = [LaterStep(each.after, each.to) for each in rule.steps()[len(come) :]]
-        found = find_next(self.people, approver, rule.name, deciders, later)
+        left_out = frozenset(same for each in (approver.id, *involved) for same in self.people.ids_of(each))
+        found = find_next(self.people, approver, rule.name, deciders, later, left_out)
         return [found] if found is not None else []
 
     def _find_own_step(

@@ -180,3 +180,9 @@ def test_break_glass_is_offered_only_to_those_it_is_allowed(
 
     assert "Break the glass instead" in str(lists.page(MINE, LEAD, 1).blocks)
     assert "Break the glass instead" not in str(lists.page(MINE, ANN, 1).blocks)
+
+
+def test_nothing_opens_now_instead_of_a_later_start(lists: RequestQueries, stores: Stores, clock: FrozenClock) -> None:
+    later = a_request(requester=LEAD.id, profile=PROD, now=clock.now()).schedule(clock.now() + HOUR)
+    stores.requests.create(later, EntryDraft.of(later, AuditAction.REQUEST_SUBMITTED, LEAD.id))
+    assert "Break the glass instead" not in str(lists.page(MINE, LEAD, 1).blocks)

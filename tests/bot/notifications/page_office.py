@@ -81,7 +81,7 @@ class PageOffice:
     def open_pager(self) -> Pager:
         """The real pager, at the fake's address."""
         keys = SecretStr(ROUTING_KEY), SecretStr(REST_KEY)
-        return PagerDuty(*keys, events_url=self.duty.url, rest_url=self.duty.url, call_seconds=2)
+        return PagerDuty(*keys, events_url=self.duty.url, rest_url=self.duty.url, call_seconds=30.0)
 
     def open_watch(self) -> PageWatch:
         """One more watch, as another instance has it."""

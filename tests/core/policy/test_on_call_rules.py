@@ -357,6 +357,22 @@ def notes(*edits: tuple[str, str]) -> list[str]:
     return [f"{'.'.join(map(str, each.path))}: {each.problem}" for each in find_on_call_notes(document, named)]
 
 
+LATER_RULE: Final = "  - {{name: leads, profiles: [prod], users: [U0BEN1{}], max_duration: 1h}}\n"
+
+
+def test_rule_that_a_schedule_above_it_may_stop_is_noted() -> None:
+    """The search for the rule ends at one that can't be judged, also for who is named by id further down."""
+    last = 'users: ["group:responders"], max_duration: 1h}\n'
+    assert notes((last, last + LATER_RULE.format(", U0EVE1"))) == [
+        (
+            "break_glass.1.users: while PagerDuty can't be asked, nobody knows whether rule glass decides about U0EVE1 "
+            "instead, so this rule doesn't apply"
+        )
+    ]
+    policy = parse_policy(RULES.replace(last, last + LATER_RULE.format(", U0EVE1")).encode())
+    assert break_glass(Actor(id=UserId("U0EVE1")), policy).needs == {PRIMARY}
+
+
 def test_rule_that_depends_on_a_schedule_is_noted() -> None:
     assert notes() == []
     assert notes(UNUSED_EDIT) == ["on_call.night: no rule names this schedule"]
