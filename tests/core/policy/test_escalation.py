@@ -141,7 +141,7 @@ def test_refusal_outside_the_hours_says_when_they_open() -> None:
     (said,) = caught.value.reasons
     assert said == (
         "approvers of rule main may approve only in their hours, Mon-Fri 09:00-17:00 UTC, "
-        "which open next on 2026-01-13 09:00 UTC"
+        "next from 2026-01-13 09:00 UTC"
     )
 
 
