@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from core.actor import Actor, UserId
 from core.policy import conditions
@@ -22,6 +22,9 @@ from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, PolicyDocument
 from core.policy.service_rules import no_service
 from core.policy.start_rules import judge_start
+
+TWO_PEOPLE: Final = "two people"
+"""The name of the condition that nobody decides about themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +112,16 @@ class RequestRules:
             found.append(judge("approver", lambda: is_decider(self.people, approver, made_under, stepped)))
             if action == "approve" and made_under.approver_hours is not None:
                 found.append(judge(HOURS, lambda: is_in_hours(self.people, approver, made_under, stepped, now)))
-        other = judge(
-            "two people",
-            lambda: conditions.is_someone_else(
-                self.people, approver, requester, role="the requester", act="decides on their own request"
-            ),
-        )
-        found.append(other)
+        own = {"role": "the requester", "act": "decides on their own request"}
+        found.append(judge(TWO_PEOPLE, lambda: conditions.is_someone_else(self.people, approver, requester, **own)))
         if asked_by is not None:
-            found.append(judge("two people", lambda: self._is_not_asker(approver, asked_by)))
+            found.append(judge(TWO_PEOPLE, lambda: self._is_not_asker(approver, asked_by)))
         if made_under is not None:
-            is_involved = any(each.name == other.name and not each.is_met for each in found)
+            # Whom to ask instead, or when they may decide themselves.
             involved = {requester, asked_by or requester}
-            found += (
-                self._find_next(approver, involved, made_under, waits_since, now)
-                if is_involved
-                else self._find_own_step(approver, made_under, found, find_come(made_under, waits_since, now))
-            )
+            if any(each.name == TWO_PEOPLE and not each.is_met for each in found):
+                found += self._find_next(approver, involved, made_under, waits_since, now)
+            found += self._find_own_step(approver, made_under, found, find_come(made_under, waits_since, now))
         if made_under is not None and given is not None:
             found += conditions.are_given(made_under, given)
         return decide(action, rule if made_under else None, tuple(found), self.digest)
