@@ -33,7 +33,7 @@ class OnCallPeople:
 
     def mention_deciders(self, request: Request, policy: Policy, now: datetime) -> str:
         """The people who can still decide."""
-        deciders = policy.notifications.deciders_of(request.rule, request.waits_since, now)
+        deciders = policy.notifications.deciders_of(request.rule, policy.waiting.urgent_since(request), now)
         return mention_deciders(deciders, leave_out=involved_in(request), on_call=self.of(deciders))
 
     def mention_step(self, request: Request, policy: Policy, steps: Collection[TimedStep]) -> str:
@@ -43,7 +43,7 @@ class OnCallPeople:
 
     def find_on_call(self, request: Request, policy: Policy, now: datetime) -> tuple[UserId, ...]:
         """Each person who can decide because they are on call."""
-        deciders = policy.notifications.deciders_of(request.rule, request.waits_since, now)
+        deciders = policy.notifications.deciders_of(request.rule, policy.waiting.urgent_since(request), now)
         schedules = [each for each in deciders if each.kind is PrincipalKind.ON_CALL]
         return _find_people(schedules, self.of(schedules), involved_in(request))
 
@@ -55,11 +55,11 @@ class OnCallPeople:
     def find_terms(self, request: Request, policy: Policy, now: datetime) -> WaitingTerms:
         """What its card says about the wait."""
         waiting, about = policy.waiting, (request.rule, request.profile)
-        steps = waiting.steps(*about, request.waits_since)
+        steps = waiting.steps_of(request)
         come = [each for each in steps if each.has_come(now)]
         named = self._named(request, policy, come)
         hours = waiting.hours(*about)
-        anytime = waiting.anytime(*about, request.waits_since, now) if hours is not None else ()
+        anytime = waiting.anytime(*about, waiting.urgent_since(request), now) if hours is not None else ()
         return WaitingTerms(
             escalated=mention_deciders(named, leave_out=involved_in(request), on_call=self.of(named)),
             escalated_at=come[-1].at if come else None,

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from bot.notifications.page_plan import FindName, PagePlanner, PageSubject, ends_page, may_page
 from core.access.grant import Grant, GrantId
 from core.access.session import Session, SessionId
-from core.audit.trail import AuditEntry
+from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import Clock
 from core.errors import DeliveryFailed, NotFound, StoreError
@@ -85,51 +85,59 @@ class PagerSink:
         if config is None:
             return
         try:
-            if may_page(entry.chain, entry.event):
-                self._trigger(entry, config)
+            if entry.event is AuditAction.PAGE_DUE and entry.record is not None:
+                self._trigger_due(entry.record, entry.event, config)
+            elif may_page(entry.chain, entry.event):
+                self._trigger(entry.chain, entry.event, config)
             elif ends_page(entry.chain, entry.event):
-                self._resolve(entry, config)
+                self._resolve(entry.chain, config)
         except NotFound:
             # Deleted after its retention: nobody has to do anything about it.
             return
         except StoreError as error:
             raise DeliveryFailed(f"{entry.chain}: {error}") from error
 
-    def _trigger(self, entry: AuditEntry, config: PagerConfig) -> None:
-        record, now = self._load(entry.chain), self._clock.now()
-        page = self._planner.plan(record, entry.event, self._policy.current(), now)
+    def _trigger_due(self, chain: str, event: AuditAction, config: PagerConfig) -> None:
+        """Page for a record whose entry is in another chain, so its end may be delivered at the same time."""
+        self._trigger(chain, event, config)
+        if self._planner.plan(self._load(chain), event, self._policy.current(), self._clock.now()) is None:
+            self._resolve(chain, config)
+
+    def _trigger(self, chain: str, event: AuditAction, config: PagerConfig) -> None:
+        record, now = self._load(chain), self._clock.now()
+        page = self._planner.plan(record, event, self._policy.current(), now)
         if page is None:
             return
         pager = self._pagers.get(config)
-        self._pages.change(entry.chain, lambda found: found.page(pager.name, now))
-        shown_on = record.source if isinstance(record, Grant | Session) else entry.chain
+        self._pages.change(chain, lambda found: found.page(pager.name, now))
+        shown_on = record.source if isinstance(record, Grant | Session) else chain
         linked = replace(page, link=self._find_link(shown_on))
         try:
-            self._call(TRIGGER, entry, lambda: pager.trigger(linked))
+            self._call(TRIGGER, chain, lambda: pager.trigger(linked))
         except DeliveryFailed as failure:
             if failure.is_final:
                 # Nobody was paged, so there is nothing to take back.
-                self._pages.change(entry.chain, lambda found: found.resolve(now))
+                self._pages.change(chain, lambda found: found.resolve(now))
             raise
 
-    def _resolve(self, entry: AuditEntry, config: PagerConfig) -> None:
-        if not self._pages.get(entry.chain).is_open:
+    def _resolve(self, chain: str, config: PagerConfig) -> None:
+        if not self._pages.get(chain).is_open:
             return
-        key = entry.chain.partition("#")[2]
+        key = chain.partition("#")[2]
         pager = self._pagers.get(config)
-        self._call(RESOLVE, entry, lambda: pager.resolve(key))
+        self._call(RESOLVE, chain, lambda: pager.resolve(key))
         now = self._clock.now()
-        self._pages.change(entry.chain, lambda found: found.resolve(now))
+        self._pages.change(chain, lambda found: found.resolve(now))
 
-    def _call(self, action: str, entry: AuditEntry, call: Callable[[], None]) -> None:
+    def _call(self, action: str, chain: str, call: Callable[[], None]) -> None:
         try:
             call()
         except DeliveryFailed as failure:
             self._count(action, REFUSED if failure.is_final else FAILED)
-            _log.warning("%s: the %s was not taken: %s", entry.chain, action, failure.problem)
+            _log.warning("%s: the %s was not taken: %s", chain, action, failure.problem)
             raise
         self._count(action, SENT)
-        _log.info("%s: the pager took the %s", entry.chain, action)
+        _log.info("%s: the pager took the %s", chain, action)
 
     def _count(self, action: str, outcome: str) -> None:
         if self._observer is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bot.background import AccessWork, Sweeper, TerminalWork
+from bot.background.urgent_pages import UrgentPages
 from bot.notifications import slack_calls
 from bot.notifications.slack_sink import SlackSink
 from bot.observability.watcher import Watcher
@@ -108,4 +109,6 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
         access=services.access, grants=services.grants, terminals=TerminalWork(services.sessions, services.devices),
     )  # fmt: skip
     sweeper.summary = MonthlySummary(services.stores, policy, services.clock)
+    pages = UrgentPages(services.stores, policy, services.clock)
+    sweeper.more = {"page for access that starts soon": pages.page_due}
     return sweeper
