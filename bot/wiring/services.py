@@ -11,6 +11,7 @@ from functools import partial
 
 from bot.background import AccessWork, Sweeper, TerminalWork
 from bot.background.urgent_pages import UrgentPages
+from bot.background.waiting_cards import WaitingCards
 from bot.notifications import slack_calls
 from bot.notifications.slack_sink import SlackSink
 from bot.observability.watcher import Watcher
@@ -111,4 +112,7 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     sweeper.summary = MonthlySummary(services.stores, policy, services.clock)
     pages = UrgentPages(services.stores, policy, services.clock)
     sweeper.more = {"page for access that starts soon": pages.page_due}
+    if slack := next((sink for sink in sinks if isinstance(sink, SlackSink)), None):
+        cards = WaitingCards(services.stores, policy, services.clock, services.roster, slack.refresh)
+        sweeper.more |= {"draw cards when others can decide": cards.redraw_due}
     return sweeper
