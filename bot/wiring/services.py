@@ -69,7 +69,8 @@ def build_services(
     targets.use_earlier(partial(find_earlier, stores.audit))
     roles = AwsRoles(stores, clock, targets.config_of, ports.aws_clients)
     targets.open_with(AWS_ROLE, roles.open)
-    tickets = TicketChecks(ports.tickets or partial(open_checker, clock=clock))
+    on_checked = watcher.tickets.checked if watcher is not None else None
+    tickets = TicketChecks(ports.tickets or partial(open_checker, clock=clock), on_checked=on_checked)
     requests = RequestService(
         stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets, tickets=tickets
     )
