@@ -27,18 +27,43 @@ _DAY: Final = rf"today|tomorrow|(?:on\s+)?(?:{_WEEKDAY}|{_DATE})"
 _LATER: Final = rf"tomorrow|(?:on\s+)?(?:{_WEEKDAY}|{_DATE})"
 _DAY_OF: Final = re.compile(rf"(?:{_DAY})['\u2019]s\b", re.IGNORECASE)
 _TIME: Final = r"(?P<hour{0}>[0-9]{{1,2}})(?::(?P<minute{0}>[0-9]{{2}}))?(?:\s?(?P<half{0}>[ap]m))?"
-_ZONE: Final = r"(?:\s?(?P<zone{0}>utc|z))?"
+_ZONE: Final = r"(?:\s?(?P<zone{0}>utc|gmt|z))?"
 _END: Final = r"(?:[,;:](?=\s)|(?=\s|$))"
 _DAY_FIRST: Final = re.compile(
     rf"(?P<day>{_DAY}),?(?:\s+at)?[\sT]\s*{_TIME.format(1)}{_ZONE.format(1)}{_END}", re.IGNORECASE
 )
 _TIME_FIRST: Final = re.compile(rf"at\s+{_TIME.format(1)}{_ZONE.format(1)}(?:\s+(?P<day>{_DAY}))?{_END}", re.IGNORECASE)
+_OPENED: Final = r"[(\[*_~\"'\u201c\u2018]*"
+"""What may stand before the first word of a sentence."""
+_CLOSED: Final = r"(?=[\s,;:.!?)\]*_~\"\u201d\u2013\u2014-]|$)"
+_CLOCK: Final = (
+    r"[0-9]{1,2}[:h][0-9]{2}(?::[0-9]{2})?"
+    r"|[0-9]{1,2}(?:[:.h][0-9]{2}(?::[0-9]{2})?)?\s?(?:[ap]\.?m|uhr|h|o['\u2019]?clock)"
+)
+_NUMBERED_DAY: Final = (
+    rf"[0-9]{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:{_MONTHS})|(?:{_MONTHS})\.?\s+[0-9]{{1,2}}(?:st|nd|rd|th)?"
+    r"|(?:the\s+)?[0-9]{1,2}(?:st|nd|rd|th)|[0-9]{1,2}\.[0-9]{1,2}\.(?:[0-9]{4})?|[0-9]{1,2}/[0-9]{1,2}(?:/[0-9]{2,4})?"
+    r"|[0-9]{1,2}-[0-9]{1,2}-[0-9]{4}|[0-9]{4}[-/.][0-9]{2}[-/.][0-9]{2}(?:T\S*)?"
+)
+_NAMED_DAY: Final = (
+    rf"{_LATER}|tom+or+ow|tmrw|tues|weds|thurs?|tonight|noon|midnight|next\s+(?:{_WEEKDAY}|week|morning)"
+    r"|this\s+(?:morning|afternoon|evening|night)|later\s+(?:today|tonight)"
+)
+_AFTER_A_WHILE: Final = r"in\s+(?:an?|half|[0-9]{1,3})\s?(?:an\s+)?(?:m|min|minute|h|hr|hour|d|day|week)s?"
+_BEFORE: Final = r"(?:@\s*|(?:from|starting|starts?|beginning|at|on|after|around|about|by|before|until|till)\s+)"
 _LIKE_A_TIME: Final = re.compile(
-    rf"(?:(?:at\s+)?[0-9]{{1,2}}(?::[0-9]{{2}}(?::[0-9]{{2}})?|\s?[ap]m)|{_LATER}|tonight|noon|midnight"
-    rf"|next\s+(?:{_WEEKDAY})|[0-9]{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:{_MONTHS})|(?:{_MONTHS})\s+[0-9]{{1,2}}"
-    rf"|[0-9]{{1,2}}\.[0-9]{{1,2}}\.(?:[0-9]{{4}})?|[0-9]{{1,2}}/[0-9]{{1,2}}(?:/[0-9]{{2,4}})?)(?=[\s,;]|$)",
+    rf"{_OPENED}(?:(?:{_BEFORE}){{0,2}}(?:{_CLOCK}|{_NUMBERED_DAY}|{_NAMED_DAY})|{_AFTER_A_WHILE}"
+    rf"|at\s+[0-9]{{1,4}}){_CLOSED}",
     re.IGNORECASE,
 )
+_ZONE_NAMES: Final = "utc|gmt|[ewc]es?t|msk|bst|[ecmp][sd]?t|a[kwe]?[sd]t|nz[sd]t|[ijkhs]st|sgt|hkt|gst|pkt|wib|z"
+_REGION: Final = "(?:africa|america|asia|atlantic|australia|etc|europe|indian|pacific|us)"
+_BELONGS_TO_A_TIME: Final = re.compile(
+    rf"{_OPENED}(?:(?:{_ZONE_NAMES})?\s?[+-]\s?[0-9]{{1,2}}(?::?[0-9]{{2}})?|(?:{_ZONE_NAMES})|{_REGION}/\S+"
+    rf"|(?:my|our|their|your|local)\s+time|(?:to|till?|until|for|[\u2013\u2014-])\s*[0-9]\S*){_CLOSED}|{_DAY_OF.pattern}",
+    re.IGNORECASE,
+)
+"""What may say more about the time before it: its zone, until when, which day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +128,10 @@ def take_time(text: str) -> tuple[WrittenTime, str] | None:
 def begins_like_time(text: str, *, is_after_time: bool = False) -> bool:
     """True for what may have been meant as a time, or may be the first words of a sentence: nobody can say.
 
-    `is_after_time`: a time was taken just before, to which `tomorrow's release` could belong in part.
+    `is_after_time`: a time was taken just before, to which `CET deploy` or `tomorrow's release` could belong in part.
     """
     begun = text.lstrip()
-    return bool(_LIKE_A_TIME.match(begun) or (is_after_time and _DAY_OF.match(begun)))
+    return bool(_LIKE_A_TIME.match(begun) or (is_after_time and _BELONGS_TO_A_TIME.match(begun)))
 
 
 def read_time(text: str) -> WrittenTime:

@@ -7,6 +7,7 @@ COUNTERSIGN_REQUIRE_ENGINES=1 (as in CI), the reason ends the run instead. One s
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,9 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts a background job with Ctrl+C ignored, and so would be all that it starts: tests of it would hang.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get(_REQUIRED) != "1" or _told_by_controller(config) is not None:
         return
     for marker, (name, why_missing) in _NEEDS.items():

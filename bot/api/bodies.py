@@ -6,10 +6,12 @@ it doesn't know. Times are aware UTC, durations whole seconds. No model shows a 
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -21,18 +23,33 @@ from pydantic import (
 
 from core.clock import UtcTime
 
+_WRITTEN: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_WRITE_IT: Final = "write it like 2026-01-15T22:00:00Z, with a zone"
 
-def _check_is_text(value: object) -> object:
-    # A number would be read as seconds, or as milliseconds if it is large enough.
-    if not isinstance(value, str | datetime):
-        raise ValueError("write it like 2026-01-15T22:00:00Z, with a zone")  # noqa: TRY004 - pydantic's own
+
+def _check_is_written(value: object) -> object:
+    # A number, also one in quotes, would be read as seconds, or as milliseconds if it is large enough.
+    if not isinstance(value, datetime) and not (isinstance(value, str) and _WRITTEN.fullmatch(value)):
+        raise ValueError(_WRITE_IT)
     return value
+
+
+def _check_has_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(_WRITE_IT) from error
 
 
 Moment = Annotated[UtcTime, WithJsonSchema({"type": "string", "format": "date-time"})]
 """A moment in UTC, such as 2026-01-15T03:53:45.120000Z."""
 GivenMoment = Annotated[
-    AwareDatetime, BeforeValidator(_check_is_text), WithJsonSchema({"type": "string", "format": "date-time"})
+    AwareDatetime,
+    BeforeValidator(_check_is_written),
+    AfterValidator(_check_has_utc),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A moment as callers write it: RFC 3339, with a zone."""
 GivenSecret = Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, return_type=str, when_used="json")]

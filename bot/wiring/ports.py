@@ -23,6 +23,7 @@ from core.schedules.opening import ScheduleOpener
 from core.stores.base import Stores
 from core.targets.aws_role.roles import ClientsOpener
 from core.targets.opening import PolicyTargets
+from core.tickets.base import CHECK_SECONDS
 from core.tickets.opening import TicketOpener
 
 __all__ = ["Background", "OverHttp", "OverSocketMode", "Ports", "TargetsOpener"]
@@ -38,7 +39,7 @@ class Ports:
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
     `aws_clients`, boto3 makes the clients of aws-role targets; without `tickets`, tickets are checked where the policy
-    says. `pagers` and `schedule_sources` open kinds that Countersign doesn't have itself, such as `demo`.
+    says, for at most `ticket_seconds`. `pagers` and `schedule_sources` open kinds that Countersign doesn't have itself, such as `demo`.
     """
 
     stores: Stores
@@ -53,6 +54,7 @@ class Ports:
     pagers: Mapping[str, PagerOpener] = field(default_factory=dict)
     schedule_sources: Mapping[str, ScheduleOpener] = field(default_factory=dict)
     tickets: TicketOpener | None = None
+    ticket_seconds: float = CHECK_SECONDS
 
 
 class Background(Protocol):

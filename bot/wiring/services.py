@@ -69,8 +69,9 @@ def build_services(
     targets.use_earlier(partial(find_earlier, stores.audit))
     roles = AwsRoles(stores, clock, targets.config_of, ports.aws_clients)
     targets.open_with(AWS_ROLE, roles.open)
+    open_ticket = ports.tickets or partial(open_checker, clock=clock, seconds=ports.ticket_seconds)
     on_checked = watcher.tickets.checked if watcher is not None else None
-    tickets = TicketChecks(ports.tickets or partial(open_checker, clock=clock), on_checked=on_checked)
+    tickets = TicketChecks(open_ticket, ports.ticket_seconds, on_checked)
     requests = RequestService(
         stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets, tickets=tickets
     )

@@ -15,9 +15,9 @@ from typing import Final, NamedTuple, TypeVar
 from core.actor import Actor, Need, UserId
 from core.break_glass import ReasonCode
 from core.duration import format_duration
-from core.duty import Duty
+from core.duty import Duty, on_call_name
 from core.policy.decision import ApprovalNeeds, Condition, GivenWithVote
-from core.policy.duty_words import describe_duty
+from core.policy.duty_words import describe_duty, describe_grace
 from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, PolicyDocument
 from core.policy.time_window import TimeWindow
@@ -83,17 +83,28 @@ def find_any_rule(
     return None, open_ or _nobody(actor, profile, role, missed)
 
 
-def is_among(people: People, actor: Actor, selectors: Selectors, role: str, *, for_approving: bool = False) -> Judgment:
+def is_among(
+    people: People,
+    actor: Actor,
+    selectors: Selectors,
+    role: str,
+    *,
+    for_approving: bool = False,
+    later: datetime | None = None,
+) -> Judgment:
     """Is this person one of those who have the role, such as "the approvers of prod"?
 
-    `for_approving`: the role is to decide on what others ask for, for which a duty holds a little longer.
+    `for_approving`: the role is to decide on what others ask for, for which a duty holds a little longer. `later`: who
+    is on call has to be so then, too.
     """
-    found, needs, duty = people.find(actor, selectors, for_approving=for_approving)
+    found, needs, duty = people.find(actor, selectors, for_approving=for_approving, later=later)
     if needs:
         text = f"{people.describe_unknown(actor.id, needs)}, among {role}"
         return Judgment(is_met=False, text=text, needs=needs)
     if found is None:
-        return _no(f"{actor.id} is not among {role}: {', '.join(map(str, selectors))}")
+        return _no(
+            f"{actor.id} is not among {role}: {', '.join(map(str, selectors))}{_just_ended(people, actor, selectors)}"
+        )
     if duty is not None:
         by_group = f", in {found}" if found.kind is PrincipalKind.GROUP else ""
         return Judgment(is_met=True, text=f"{actor.id} {describe_duty(duty)}{by_group}, among {role}", duty=duty)
@@ -102,11 +113,11 @@ def is_among(people: People, actor: Actor, selectors: Selectors, role: str, *, f
     return _yes(f"{actor.id} is in {found}, among {role}")
 
 
-def may_request(people: People, actor: Actor, rule: ApprovalRule) -> Judgment:
-    """Does the rule let this person make a request?"""
+def may_request(people: People, actor: Actor, rule: ApprovalRule, later: datetime | None = None) -> Judgment:
+    """Does the rule let this person make a request? With `later`: as far as it is known now, then too?"""
     if rule.requesters is None:
         return _yes(f"every verified person may ask under rule {rule.name}")
-    return is_among(people, actor, rule.requesters, f"the requesters of rule {rule.name}")
+    return is_among(people, actor, rule.requesters, f"the requesters of rule {rule.name}", later=later)
 
 
 def is_short_enough(duration: timedelta, longest: timedelta) -> Judgment:
@@ -170,16 +181,24 @@ def is_mfa_given(*, has_mfa: bool) -> Judgment:
 
 
 def are_automatic(
-    people: People, name: str, automatic: AutoApproval, requester: Actor, duration: timedelta, now: datetime
+    people: People,
+    rule: ApprovalRule,
+    automatic: AutoApproval,
+    requester: Actor,
+    duration: timedelta,
+    opens_at: datetime,
 ) -> Iterator[Condition]:
-    """What the rule of this name wants of a request that it approves automatically."""
+    """What the rule wants of a request that it approves automatically, whose access opens then."""
+    still = judge("requester", lambda: may_request(people, requester, rule, opens_at))
+    if not still.is_met:
+        yield still
     if (who := automatic.requesters) is not None:
-        role = f"the people rule {name} approves automatically"
-        yield judge("requester", lambda: is_among(people, requester, who, role))
+        role = f"the people rule {rule.name} approves automatically"
+        yield judge("requester", lambda: is_among(people, requester, who, role, later=opens_at))
     if (longest := automatic.max_duration) is not None:
         yield judge("duration", lambda: is_short_enough(duration, longest))
     if (window := automatic.time) is not None:
-        yield judge("time", lambda: is_open(window, now))
+        yield judge("time", lambda: is_open(window, opens_at))
 
 
 def find_approval_needs(rule: ApprovalRule | None) -> ApprovalNeeds:
@@ -227,6 +246,14 @@ def _attempt(name: str, check: Callable[[], Judgment]) -> tuple[Condition, bool]
 def _nobody(actor: Actor, profile: str, role: str, missed: list[Condition]) -> tuple[Condition, ...]:
     text = f"no rule lets {actor.id} {_ACTS[role]} {profile}" if missed else f"no rule covers {profile}"
     return Condition(name="rule", is_met=False, text=text), *missed
+
+
+def _just_ended(people: People, actor: Actor, selectors: Selectors) -> str:
+    """That a shift of theirs is over, for somebody whom a schedule among these named until just now."""
+    named = (each.value for each in people.leaves(selectors) if each.kind is PrincipalKind.ON_CALL)
+    duties = (actor.on_call(on_call_name(name)) for name in sorted(named))
+    over = [said for duty in duties if duty is not None and (said := describe_grace(duty))]
+    return f"; {actor.id} {over[0]}" if over else ""
 
 
 def _yes(text: str) -> Judgment:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, NamedTuple
 
@@ -144,17 +145,27 @@ class People(BaseModel):
         """Every id of the person who has this one: in the order of the file, so that the first one stands for all."""
         return next((ids for ids in self.same_person if user_id in ids), (user_id,))
 
-    def find(self, actor: Actor, selectors: tuple[PrincipalSelector, ...], *, for_approving: bool = False) -> Match:
+    def find(
+        self,
+        actor: Actor,
+        selectors: tuple[PrincipalSelector, ...],
+        *,
+        for_approving: bool = False,
+        later: datetime | None = None,
+    ) -> Match:
         """Whether the person is among those whom the selectors name.
 
         What is known decides first; a user group or a schedule is only needed when nothing that is known names the
-        person. `for_approving`: a schedule's last answer holds longer, and the last shift a little.
+        person. `for_approving`: a schedule's last answer holds longer, and the last shift a little. `later`: only a
+        shift that is on then, too, counts.
         """
         needs: set[Need] = set()
         for selector in selectors:
             for leaf in self._members(selector):
                 duty = actor.on_call(on_call_name(leaf.value)) if leaf.kind is PrincipalKind.ON_CALL else None
                 is_named = self._is_named(actor, leaf, duty, for_approving=for_approving)
+                if is_named and duty is not None and later is not None and not duty.lasts_until(later):
+                    continue
                 if is_named:
                     return Match(selector, duty=duty)
                 if is_named is None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from core.clock import Clock
 from core.policy.ticket_config import TicketCheckConfig
 from core.targets.secret_source import is_secret_source, read_secret
-from core.tickets.base import TicketChecker
+from core.tickets.base import CHECK_SECONDS, TicketChecker
 from core.tickets.jira import JiraChecker
 from core.tickets.webhook import WebhookChecker
 
@@ -18,11 +18,11 @@ TicketOpener = Callable[[TicketCheckConfig], TicketChecker]
 """Opens the check that a rule names. Raises InvalidInput when its secret or its address can't be used."""
 
 
-def open_checker(config: TicketCheckConfig, clock: Clock) -> TicketChecker:
-    """The check. Raises InvalidInput when its secret isn't there, or its address can't be used."""
+def open_checker(config: TicketCheckConfig, clock: Clock, seconds: float = CHECK_SECONDS) -> TicketChecker:
+    """The check, which takes at most `seconds`. Raises InvalidInput when its secret isn't there, or its address can't be used."""
     if (jira := config.jira) is not None:
-        return JiraChecker(jira.site, jira.email, read_secret(jira.token))
+        return JiraChecker(jira.site, jira.email, read_secret(jira.token), seconds=seconds)
     if (webhook := config.webhook) is None:
         raise ValueError("a ticket is checked in one place")
     url = read_secret(webhook.url).get_secret_value() if is_secret_source(webhook.url) else webhook.url
-    return WebhookChecker(url, read_secret(webhook.secret), clock)
+    return WebhookChecker(url, read_secret(webhook.secret), clock, seconds=seconds)

@@ -37,6 +37,7 @@ NOW: Final = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
         ("2026-11-24 22:00 why", "2026-11-24 21:00", "why"),
         ("2026-11-24T22:00Z why", "2026-11-24 22:00", "why"),
         ("at 22:00 UTC why", "2026-11-22 22:00", "why"),
+        ("at 22:00 GMT why", "2026-11-22 22:00", "why"),
         ("2027-07-01 22:00 why", "2027-07-01 20:00", "why"),
     ],
 )
@@ -65,6 +66,12 @@ def test_words_that_are_no_whole_time_stay(text: str) -> None:
         ("10pm deploy", True), ("next monday 22:00 deploy", True), ("24 Nov 22:00 deploy", True),
         ("Nov 24 deploy", True), ("24.11. 22:00 deploy", True), ("24/11/2026 deploy", True), ("tonight deploy", True),
         ("monday we deploy", True), ("today's deploy", False), ("monday's deploy", False), ("5.1.2 is out", False),
+        ("9:30pm deploy", True), ("10 p.m. deploy", True), ("2026-11-24T22:00:00Z deploy", True),
+        ("from 22:00 deploy", True),
+        ("starting tomorrow 22:00", True), ("22:00-23:00 deploy", True), ("in 3 hours deploy", True), ("in 2h", True),
+        ("(tomorrow 22:00) deploy", True), ("tomorrow: deploy", True), ("Nov. 24th deploy", True), ("at 2200", True),
+        ("this evening", True), ("2026/11/24 22:00", True), ("in 3 regions", False), ("from 3 hosts", False),
+        ("in prod we deploy", False), ("starting the job", False), ("2 h2o servers", False),
         ("2 hosts are down", False), ("fix it at 22:00", False), ("maybe 5", False), ("march on", False),
     ],
 )  # fmt: skip
@@ -72,8 +79,17 @@ def test_what_may_be_a_time_is_asked_about(text: str, *, is_like: bool) -> None:
     assert begins_like_time(text) is is_like
 
 
-def test_day_after_a_time_may_belong_to_either() -> None:
-    assert begins_like_time("tomorrow's release", is_after_time=True)
+@pytest.mark.parametrize(
+    ("text", "is_like"),
+    [
+        ("tomorrow's release", True), ("CET deploy", True), ("(PST) deploy", True), ("UTC+2 deploy", True),
+        ("+02:00 deploy", True), ("Europe/Berlin deploy", True), ("our time, deploy", True), ("- 23:00 deploy", True),
+        ("until 23:00 deploy", True), ("for 3h deploy", True), ("deploy for 3h", False), ("etcd update", False),
+        ("for the release", False), ("to deploy", False), ("prod/eu deploy", False), ("- deploy", False),
+    ],
+)  # fmt: skip
+def test_word_after_a_time_may_belong_to_it(text: str, *, is_like: bool) -> None:
+    assert begins_like_time(text, is_after_time=True) is is_like
 
 
 @pytest.mark.parametrize(

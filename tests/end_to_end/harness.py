@@ -153,7 +153,7 @@ class Harness:
         self.slack = slack if slack is not None else new_slack(clock)
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
         self._instance = wire(
-            Ports(stores, parse_policy(policy), clock, self.client, mfa=mfa, targets=targets),
+            Ports(stores, parse_policy(policy), clock, self.client, mfa=mfa, targets=targets, ticket_seconds=10.0),
             OverHttp(SecretStr(self.slack.signing_secret), Address("127.0.0.1", 0))
             if transport is Transport.HTTP
             else OverSocketMode(SecretStr(self.slack.app_token), linger_seconds=0.05),

@@ -17,6 +17,7 @@ from core.actor import UserId
 from core.audit.trail import AuditAction
 from core.directory import FixedDirectory
 from core.outbox.outbox import deliver_due
+from core.pagers.gate import PagerGate
 from core.pagers.opening import Pagers
 from core.pagers.pagerduty import PagerDuty
 from core.pagers.pages import Pages
@@ -67,20 +68,20 @@ class PageOffice:
         self.pages = Pages(stores.break_glass)
         self.use(Pagers({"pagerduty": lambda _: self.open_pager()}))
 
-    def use(self, pagers: Pagers) -> None:
+    def use(self, pagers: Pagers, gate: PagerGate | None = None) -> None:
         """Page with these."""
         self.pagers = pagers
         self.sink = PagerSink(
             self.stores, self.policy, self.clock, pagers, self.pages,
             find_link=lambda chain: f"https://example.slack.com/archives/C0ACCESS1/{chain[-16:]}",
-            find_name=lambda person: NAMES.get(UserId(person)), observer=self.observer,
+            find_name=lambda person: NAMES.get(UserId(person)), observer=self.observer, gate=gate,
         )  # fmt: skip
         self.watch = PageWatch(self.stores, self.policy, self.clock, pagers, self.pages)
 
     def open_pager(self) -> Pager:
         """The real pager, at the fake's address."""
         keys = SecretStr(ROUTING_KEY), SecretStr(REST_KEY)
-        return PagerDuty(*keys, events_url=self.duty.url, rest_url=self.duty.url, call_seconds=2)
+        return PagerDuty(*keys, events_url=self.duty.url, rest_url=self.duty.url, call_seconds=30.0)
 
     def open_watch(self) -> PageWatch:
         """One more watch, as another instance has it."""

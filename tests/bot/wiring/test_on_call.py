@@ -16,6 +16,7 @@ from bot.wiring.ports import Ports
 from core.actor import UserId
 from core.on_call import on_call_name
 from core.policy.loader import parse_policy
+from core.schedules import watched
 from core.schedules.base import SchedulePerson, Shift
 from core.stores.opening import open_stores
 from localslack.records import Person
@@ -32,6 +33,12 @@ SAM, PRIMARY = UserId("U0SAM"), on_call_name("primary")
 ADDRESS = "sam@example.com"
 PAGERDUTY, CALENDAR = "{pagerduty: {schedule: P1, key: env:K}}", "{ical: {url: env:FEED}}"
 BY_MAIL = Shift(person=SchedulePerson(source_id="PSAM", name="Sam", email=ADDRESS))
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time."""
+    monkeypatch.setattr(watched, "PATIENCE_SECONDS", 30.0)
 
 
 @pytest.fixture
@@ -61,7 +68,7 @@ def test_slack_is_asked_for_mail_only_if_a_schedule_has_it(
 ) -> None:
     ports = ports_of(slack, clock, tmp_path, schedule, ScriptedSource(BY_MAIL))
     with closing(ports.stores), closing(open_roster(ports)) as roster:
-        roster.look(10)
+        roster.look(30)
 
         assert roster.on_call_now(PRIMARY) == ((SAM,) if is_found else ())
         assert len(slack.calls_of("users.lookupByEmail")) == calls
@@ -71,7 +78,7 @@ def test_metrics_say_how_schedules_answer(slack: LocalSlack, clock: FrozenClock,
     ports = ports_of(slack, clock, tmp_path, PAGERDUTY, ScriptedSource(BY_MAIL))
     metrics = Metrics()
     with closing(ports.stores), closing(open_roster(ports, OnCallMetrics(metrics.registry))) as roster:
-        roster.duties(SAM, {PRIMARY}, timeout_seconds=10)
+        roster.duties(SAM, {PRIMARY}, timeout_seconds=30)
         clock.advance(timedelta(seconds=30))
         roster.duties(SAM, {PRIMARY})
         clock.advance(timedelta(seconds=31))

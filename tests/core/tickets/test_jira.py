@@ -30,7 +30,7 @@ def jira() -> Iterator[FakeJira]:
         yield served
 
 
-def check(jira: FakeJira, who: SoughtPerson = BY_ACCOUNT, ticket: str = "INC-12", seconds: float = 5.0) -> TicketFound:
+def check(jira: FakeJira, who: SoughtPerson = BY_ACCOUNT, ticket: str = "INC-12", seconds: float = 30.0) -> TicketFound:
     email = EMAIL if jira.is_cloud else None
     return JiraChecker(jira.url, email, secret(), seconds=seconds).check(ticket, who)
 
@@ -82,6 +82,9 @@ def test_data_center_knows_people_by_their_names() -> None:
         assert whose(jira, rita) is True
         jira.has(Issue("INC-12", assignee=JiraUser("jon"), mentions=("ritata",)))
         assert whose(jira, rita) is False
+        # A mention begins at its own bracket. Otherwise each bracket of a long text would be read on to the end.
+        jira.has(Issue("INC-12", assignee=JiraUser("jon"), mentions=("[~" * 200 + "rita",)))
+        assert whose(jira, rita) is True
         assert jira.calls[0] == "/rest/api/2/issue/INC-12"
 
 
@@ -105,7 +108,7 @@ def test_what_is_no_key_is_never_asked(jira: FakeJira, ticket: str) -> None:
 
 def test_expired_token_makes_no_ticket_unknown(jira: FakeJira) -> None:
     jira.has(Issue("INC-12"))
-    found = JiraChecker(jira.url, EMAIL, SecretStr("expired")).check("INC-12", BY_ACCOUNT)
+    found = JiraChecker(jira.url, EMAIL, SecretStr("expired"), seconds=30.0).check("INC-12", BY_ACCOUNT)
     assert found == TicketUnchecked("Jira (127.0.0.1) doesn't accept Countersign's token")
 
 

@@ -64,7 +64,7 @@ def receiver() -> Iterator[TicketReceiver]:
 
 def check(receiver: TicketReceiver) -> TicketFound:
     url = f"http://127.0.0.1:{receiver.server_port}/tickets?token=of-the-receiver"
-    return WebhookChecker(url, SecretStr(SECRET), SystemClock(), seconds=5.0).check("INC-12", RITA)
+    return WebhookChecker(url, SecretStr(SECRET), SystemClock(), seconds=30.0).check("INC-12", RITA)
 
 
 def test_question_names_the_ticket_and_the_requester(receiver: TicketReceiver) -> None:
