@@ -109,8 +109,8 @@ class ReportedRequest(ReportRow):
                 return replace(row, approvers=(*row.approvers, entry.actor))
             case AuditAction.REQUEST_APPROVED:
                 voters = (*row.approvers, entry.actor) if is_person(entry.actor) else row.approvers
-                window = {name: text_of(said, name) for name in ("access_opens_at", "access_ends_at")}
-                row = replace(row, approvers=voters, **window)
+                opens_at, ends_at = text_of(said, "access_opens_at"), text_of(said, "access_ends_at")
+                row = replace(row, approvers=voters, access_opens_at=opens_at, access_ends_at=ends_at)
             case AuditAction.REQUEST_DENIED | AuditAction.REQUEST_CANCELLED | AuditAction.REQUEST_EXPIRED:
                 pass
             case _:

@@ -136,7 +136,7 @@ def test_start_is_chosen_in_the_form(harness: Harness) -> None:
 
 def test_start_that_no_picker_shows_stays_in_words(harness: Harness) -> None:
     harness.access(MIRA, "prod 9999-12-31 22:00 2h")
-    assert "Not understood, so left out: `9999-12-31 22:00`" in text_of(harness.modal(MIRA))
+    assert "Not understood, so left out: `9999-12-31 22:00`" in " ".join(walk_text(harness.modal(MIRA).blocks))
 
 
 def test_profile_that_starts_at_once_has_no_picker(harness: Harness) -> None:
