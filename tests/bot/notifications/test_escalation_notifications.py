@@ -125,7 +125,7 @@ def test_mention_follows_the_hand_over(night: Office) -> None:
     assert len(night.directs(ANN.id)) == 1
 
 
-def test_cards_follow_hand_overs_and_hours_and_nobody_is_notified(night: Office) -> None:
+def test_cards_follow_hand_overs_and_hours_silently(night: Office) -> None:
     rota, drawn = HandedOver(night.clock.now()), list[str]()
 
     def refresh(chain: str) -> bool:
