@@ -108,12 +108,7 @@ class RequestRules:
             found.append(judge("approver", lambda: is_decider(self.people, approver, made_under, stepped)))
             if action == "approve" and made_under.approver_hours is not None:
                 found.append(judge(HOURS, lambda: is_in_hours(self.people, approver, made_under, stepped, now)))
-        other = judge(
-            "two people",
-            lambda: conditions.is_someone_else(
-                self.people, approver, requester, role="the requester", act="decides on their own request"
-            ),
-        )
+        other = judge("two people", lambda: self._is_not_requester(approver, requester))
         found.append(other)
         if asked_by is not None:
             found.append(judge("two people", lambda: self._is_not_asker(approver, asked_by)))
@@ -162,6 +157,10 @@ class RequestRules:
             return []
         found = find_own_step(self.people, approver, rule, come)
         return [found] if found is not None else []
+
+    def _is_not_requester(self, approver: Actor, requester: UserId) -> conditions.Judgment:
+        role, act = "the requester", "decides on their own request"
+        return conditions.is_someone_else(self.people, approver, requester, role=role, act=act)
 
     def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:
         role, act = "the person who asked for it", "decides on what they asked for"
