@@ -20,6 +20,7 @@ from bot.doctor.setting_checks import AllSettings, check_settings, examine_all
 from bot.doctor.slack_calls import PatientSlack
 from bot.doctor.slack_checks import SlackChecks
 from bot.doctor.store_checks import check_store
+from bot.doctor.ticket_checks import check_tickets
 from bot.settings import Settings, SlackSettings
 from bot.slack.manifest import needs_email
 from core.clock import Clock
@@ -45,6 +46,7 @@ def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
     if policy.found is not None:
         yield from check_schedules(policy.found, clock, _people_finder(slack, policy.found, clock))
         yield from check_pager(policy.found)
+        yield from check_tickets(policy.found, clock)
     if settings is not None and "store" not in read.deployment.bad:
         is_keyring_known = not {"audit_key", "audit_signing_key"} & read.deployment.bad
         yield from check_store(settings, clock, with_content=is_keyring_known)

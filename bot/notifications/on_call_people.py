@@ -63,11 +63,11 @@ class OnCallPeople:
     def find_terms(self, request: Request, policy: Policy, now: datetime) -> WaitingTerms:
         """What its card says about the wait."""
         waiting, about = policy.waiting, (request.rule, request.profile)
-        steps = waiting.steps(*about, request.waits_since)
+        steps = waiting.steps_of(request)
         come = [each for each in steps if each.has_come(now)]
         named = self._named(request, policy, come)
         hours = waiting.hours(*about)
-        anytime = waiting.anytime(*about, request.waits_since, now) if hours is not None else ()
+        anytime = waiting.anytime(*about, waiting.urgent_since(request), now) if hours is not None else ()
         return WaitingTerms(
             escalated=mention_deciders(named, leave_out=involved_in(request, policy), on_call=self.of(named)),
             escalated_at=come[-1].at if come else None,
@@ -90,7 +90,7 @@ def _find_deciders(request: Request, policy: Policy, now: datetime) -> frozenset
     """Who may decide; nobody under a rule that no longer covers the profile."""
     if not is_in_force(policy.document, request.rule, request.profile).is_met:
         return frozenset()
-    return policy.notifications.deciders_of(request.rule, request.waits_since, now)
+    return policy.notifications.deciders_of(request.rule, policy.waiting.urgent_since(request), now)
 
 
 def involved_in(request: Request, policy: Policy) -> frozenset[str]:

@@ -88,6 +88,10 @@ def test_unreachable_schedules_stop_only_what_rests_on_them(playground: Playgrou
     slack = playground.slack
     assert not slack.run_command(MIRA, ACCESS, "/access", ASK).failure
     slack.wait_until(lambda: _pages(playground))
+    # The tab waits for no schedule, so it is opened until one was looked up.
+    slack.wait_until(
+        lambda: slack.open_home(SAM) is not None and "You're on call in `primary` until" in str(slack.home(SAM))
+    )
     playground.panels.carry_out("on_call", {"do": "away", "is_away": True})
     playground.move_clock(timedelta(minutes=3))
     # An approver's last answer holds for five minutes, a right to break the glass for one.

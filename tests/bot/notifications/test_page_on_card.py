@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.views.timeline import request_timeline
 from core.access.grant import GrantId
+from core.directory import FixedDirectory
 from core.outbox.outbox import deliver_due
+from core.request import RequestId
+from core.services.timeline import read_request_timeline
 from core.targets.base import TargetRefused
 from localslack.faults import Refuse, ServerError
 from tests.bot.notifications.access_office import EDITS, AccessOffice
@@ -56,6 +60,23 @@ def test_acknowledgement_redraws_the_card_once(office: Office, paging: PageOffic
     assert shown.index("Acknowledged") < shown.index("request:approve")
     assert len([each for each in office.slack.calls_of("chat.update") if "Acknowledged" in str(each)]) == 1
     assert office.replies() == []
+
+
+def test_timeline_has_the_page_and_who_acknowledged_it(office: Office, paging: PageOffice) -> None:
+    request = paging.submit()
+    paging.deliver(office.sink)
+    paging.duty.acknowledge(request.id, "Sam <@U0EVE>", paging.clock.now())
+    paging.watch.poll()
+
+    def shown() -> str:
+        of, now = (RequestId(request.id), RITA, FixedDirectory()), paging.clock.now()
+        return str(request_timeline(read_request_timeline(paging.stores, paging.policy, *of, now)).blocks)
+
+    assert "people were paged in PagerDuty" in shown()
+    # A name in the pager mentions nobody.
+    assert "`Sam &lt;@U0EVE&gt;` acknowledged the page in PagerDuty" in shown()
+    paging.policy.edit({})
+    assert "PagerDuty" not in shown()
 
 
 def test_card_that_cannot_be_redrawn_holds_up_no_other(office: Office, paging: PageOffice) -> None:
