@@ -229,7 +229,7 @@ def test_scan_sees_what_it_should() -> None:
 
 @cache
 def found_in_bot() -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
-    """The methods that bot/ calls, and the listeners that it registers. Reading it all takes long, so it is read once."""
+    """The methods that bot/ calls, and the listeners that it registers. That takes long, so it is read once."""
     methods, listeners = set[str](), set[tuple[str, str]]()
     for path in sorted((ROOT / "bot").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
