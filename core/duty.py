@@ -1,7 +1,8 @@
 """Duty: what a schedule says about one person at one moment, as policy judges it.
 
 Invariant: what isn't known is left out, which is neither a yes nor a no. An answer that is a minute old, or from before
-a hand-over, gives nobody a right by itself; it holds a little longer for those who only approve what others ask for.
+a hand-over, is no ground for a right that needs nobody else; it holds a little longer for those who approve what others
+ask for.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Duty(BaseModel):
 
     `is_on_call` and `may_approve` are None when that isn't known. They differ while an answer is older than FRESH_FOR,
     and in the grace after a hand-over. `source` is the kind of source, such as `pagerduty`, and `schedule` what the
-    source calls it. The shift is the one that made it so: `ends_at` is None for one without an end.
+    source calls it. The shift is the one that made it so: `ends_at` is None for one without an end. `definition` is the
+    digest of what the policy said of the schedule and its people; empty for a duty that somebody wrote down.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,7 @@ class Duty(BaseModel):
     starts_at: UtcTime | None = None
     ends_at: UtcTime | None = None
     answered_at: UtcTime
+    definition: str = ""
 
     def holds(self, *, for_approving: bool) -> bool | None:
         """Whether the person counts as on call; None when that isn't known."""

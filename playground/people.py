@@ -70,3 +70,8 @@ def populate(workspace: Workspace) -> None:
         workspace.direct(each.person.id)
     for channel, user, text in _MESSAGES:
         workspace.post_message(SlackMessage(ts=workspace.new_ts(), channel=channel, user=user, text=text))
+
+
+def live_in(workspace: Workspace, zone: str) -> None:
+    """Let everybody live in this time zone: what they type is meant by the clock on which they read times."""
+    workspace.add(*(each.model_copy(update={"tz": zone}) for each in workspace.people if each.tz != zone))

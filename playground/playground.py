@@ -34,11 +34,12 @@ from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
 from playground.folder import Folder, PlaygroundState
+from playground.local_zone import find_local_zone
 from playground.modal_owners import ModalOwners
 from playground.page import PageParts, PlaygroundPage
 from playground.page_panels import PagePanels
 from playground.panels import open_panels
-from playground.people import populate
+from playground.people import live_in, populate
 from playground.pretend_accounts import PretendClients, open_pretend_accounts
 from playground.pretend_aws import PretendAws
 from playground.pretend_on_call import PretendOnCall
@@ -160,6 +161,7 @@ def _open_workspace(stack: ExitStack, ground: _Ground, page: PlaygroundPage, por
         _load(slack, path)
     else:
         populate(slack.workspace)
+    live_in(slack.workspace, find_local_zone())
     stack.callback(WorkspaceFile(slack, path).stop)
     return slack
 

@@ -65,6 +65,8 @@ def describe_device(device: Device, now: datetime, *, asking: str | None = None)
 def version_of(request: Request, grants: Iterable[Grant], now: datetime) -> str:
     """An opaque text that differs whenever the request, its access, or what the clock makes of them differs."""
     parts = [request.id, format_time(request.updated_at), str(request.is_overdue(now))]
+    # Where nothing is opened, only the clock changes it at the start.
+    parts += ["ahead"] if request.is_ahead(now) else []
     for grant in sorted(grants, key=lambda each: each.id):
         parts += [grant.id, format_time(grant.updated_at), grant.describe(now).phase.value]
     return sha256("\n".join(parts).encode()).hexdigest()[:_VERSION_LENGTH]
@@ -105,6 +107,7 @@ def describe_request(
         decided_at=request.decided_at,
         comment=request.approver_comment,
         access_opens_at=request.access_opens_at,
+        is_ahead=request.is_ahead(now),
         access_ends_at=request.access_ends_at,
         replaced_by=request.replaced_by,
         access=describe_access(access, find_name, request.service) if access is not None else None,

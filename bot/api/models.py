@@ -198,6 +198,7 @@ class RequestInfo(ResponseBody):
     access_opens_at: Moment | None = Field(
         default=None, description="When the window of access opens or opened. Absent until it is approved."
     )
+    is_ahead: bool = Field(default=False, description="It was approved, and the start that was asked for is ahead.")
     access_ends_at: Moment | None = None
     replaced_by: str | None = None
     access: AccessInfo | None = None

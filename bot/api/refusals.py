@@ -17,6 +17,7 @@ from core.access.credentials import AccessEnded, IssuerUnavailable, NothingOpen
 from core.access.device import DeviceEnded, TokenRefused
 from core.access.pairing import PairingExpired, PairingRefused, PairingTooFast, PairingUnknown, PairingWaiting
 from core.access.principals import PrincipalUnavailable, PrincipalUnknown
+from core.duty import is_on_call_name
 from core.errors import CountersignError
 from core.invalid_policy import InvalidPolicy
 from core.open_requests import OPEN_REQUEST
@@ -91,9 +92,10 @@ def _not_allowed(error: errors.NotAllowed, _now: datetime) -> Problem:
 
 def _not_known(error: errors.NotKnown, _now: datetime) -> Problem:
     detail = f"{'; '.join(error.reasons)}. {_NOTHING} Try again in a moment."
+    is_schedule = bool(error.groups) and all(is_on_call_name(each) for each in error.groups)
     return Problem.of(
         ProblemCode.UNAVAILABLE,
-        "Who you are couldn't be confirmed",
+        "Who is on call couldn't be confirmed" if is_schedule else "Who you are couldn't be confirmed",
         detail,
         reasons=error.reasons,
         retry_after=RETRY_SECONDS,

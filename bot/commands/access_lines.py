@@ -32,7 +32,8 @@ def describe_live(grants: Sequence[Grant], now: datetime, ink: Ink) -> Iterator[
     for access in summarize_each(grants, now):
         state: Cell = ("overdue", "bad") if access.is_overdue else access.phase.value
         is_over = access.phase in {AccessPhase.CLOSING, AccessPhase.CLOSED}
-        until = f"{'ended' if is_over else 'until'} {minute(access.until)}"
+        opens = f"from {minute(access.starts_at)} " if access.phase is AccessPhase.SCHEDULED else ""
+        until = f"{opens}{'ended' if is_over else 'until'} {minute(access.until)}"
         rights = ", ".join(str(each.right) for each in access.rights)
         who = f"by {access.decided_by}"
         rows.append([state, access.profile, access.grantee, until, who, access.source, rights])

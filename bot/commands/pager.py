@@ -40,10 +40,10 @@ def pager() -> None:
     default=HOLD_SECONDS,
     show_default=True,
     metavar="SECONDS",
-    help="How long the page stays open, so that it reaches whoever is on call.",
+    help="How long the page stays open, so that it reaches the person on call.",
 )
 def test(hold: int) -> None:
-    """Page whoever is on call, with a test, and resolve it."""
+    """Send a test page to the person on call, and resolve it."""
     config = _read_pager()
     with closing(Pagers()) as pagers:
         try:

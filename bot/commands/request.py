@@ -34,6 +34,7 @@ from core.actor import check_profile_name
 from core.clock import SystemClock
 from core.duration import parse_duration
 from core.errors import InvalidInput
+from core.request_status import RequestStatus
 from core.text import clean_text
 from core.written_time import read_time
 
@@ -184,7 +185,8 @@ def _wait(client: ApiClient, made: RequestInfo, at_most: timedelta | None, *, as
     if as_json:
         write_answer(lines.as_json(found, _TIMED_OUT if outcome is Outcome.WAITING else None))
     elif outcome is Outcome.WAITING:
-        click.echo(f"Not decided yet; request {found.id} is kept. Follow it with: {follow}")
+        state = "Not decided yet" if found.status is RequestStatus.PENDING else "Approved, and not open yet"
+        click.echo(f"{state}; request {found.id} is kept. Follow it with: {follow}")
     else:
         _say(found)
     click.get_current_context().exit(EXIT_CODES[outcome])

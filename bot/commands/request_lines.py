@@ -13,8 +13,7 @@ from bot.api.models import AccessInfo, RequestInfo
 from bot.commands.decider_words import name_decider
 from bot.commands.terminal import Cell
 from bot.terminal.local_times import local_time
-from bot.terminal.waiting import Outcome, name_of, names_of, outcome_of
-from core.access.grant_status import AccessPhase
+from bot.terminal.waiting import Outcome, find_start, name_of, names_of, outcome_of
 from core.duration import format_duration
 from core.targets.words import one_line
 
@@ -101,10 +100,9 @@ def row_of(request: RequestInfo, now: datetime) -> list[Cell]:
 
 def _describe_waiting(request: RequestInfo, now: datetime) -> Iterator[str]:
     if request.access is not None or request.decided_by is not None:
-        access, profile = request.access, one_line(request.profile)
-        is_ahead = access is not None and access.phase is AccessPhase.SCHEDULED
-        opens = f"opens {local_time(access.starts_at, now)}" if access is not None and is_ahead else "is opening"
-        yield f"Approved; access to {profile} {opens}."
+        opens_at = find_start(request)
+        opens = f"opens {local_time(opens_at, now)}" if opens_at is not None else "is opening"
+        yield f"Approved; access to {one_line(request.profile)} {opens}."
         return
     if request.awaits_confirmation:
         until = local_time(request.expires_at, now)

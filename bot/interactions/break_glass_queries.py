@@ -70,7 +70,7 @@ class BreakGlassQueries:
             for event in islice(self._made_by(each), MAX_COUNTED):
                 if event.review is None and not event.is_granting(now):
                     reviewers = policy.notifications.reviewers_of(event.profile)
-                    waits_for = mention_deciders(reviewers, leave_out={event.invoker})
+                    waits_for = mention_deciders(reviewers, leave_out=policy.ids_of(event.invoker))
                     yield EventRow(event, self._due(event), waits_for=waits_for)
 
     def _made_by(self, invoker: UserId) -> Iterator[BreakGlassEvent]:

@@ -7,14 +7,15 @@ instead. A line that the rule refuses keeps its words: it comes back with the lo
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.responder import FormToOpen, note_store_error
-from bot.slack.app_surface import BREAK_GLASS
+from bot.slack.app_surface import ACCESS, BREAK_GLASS
 from bot.views.block_kit import Message
 from bot.views.break_glass.form import BreakGlassDraft, Origin, begun_by
 from bot.views.break_glass.replies import declared, without_store
-from bot.views.too_long import is_about_duration, too_long
+from bot.views.too_long import is_about_duration, request_instead, too_long
 from core.actor import Actor
 from core.clock import Clock
 from core.duration import format_duration
@@ -67,7 +68,17 @@ class Declaring:
             if longest is not None and longest < draft.duration:
                 words = (draft.profile, draft.reason_code, format_duration(longest), draft.justification)
                 return too_long(refusal, BREAK_GLASS, *words, now=self._clock.now(), reader=person.id)
+            if (asked := self._find_request(person, draft, refusal)) is not None:
+                line = (ACCESS, draft.profile, format_duration(asked), draft.justification)
+                return request_instead(refusal, *line, now=self._clock.now(), reader=person.id)
             if tuple(refusal.unmet) != ("reason",):
                 raise
             begun = replace(begun_by(draft), reason_code=None, unread=(draft.reason_code,))
             return FormToOpen(self._lists.form(person, origin, begun=begun))
+
+    def _find_request(self, person: Actor, draft: BreakGlassDraft, refusal: NotAllowed) -> timedelta | None:
+        """For how long they may request what no break-glass rule gives them; None where they may not, either."""
+        if "user" not in refusal.unmet:
+            return None
+        decision = self._policy.current().judge_request(person, draft.profile, draft.duration, self._clock.now())
+        return min(draft.duration, decision.max_duration) if decision.rule is not None else None

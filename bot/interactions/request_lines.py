@@ -14,6 +14,7 @@ from bot.interactions.responder import FormToOpen
 from bot.interactions.submitting import DraftSubmission
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Message
+from bot.views.inputs import fits_menu
 from bot.views.request.form import BegunRequest, RequestDraft
 from bot.views.request.ticket import TICKET
 from bot.views.too_long import is_about_duration, is_about_start, other_start, too_long
@@ -51,9 +52,12 @@ class RequestLines:
         if not isinstance(begun.starts, WrittenTime):
             return begun
         try:
-            return replace(begun, starts=self._drafts.find_start(person, begun.starts))
+            moment = self._drafts.find_start(person, begun.starts)
         except InvalidInput:
-            return replace(begun, starts=None, unread=(*begun.unread, begun.starts.written))
+            moment = None
+        if moment is not None and fits_menu(moment):
+            return replace(begun, starts=moment)
+        return replace(begun, starts=None, unread=(*begun.unread, begun.starts.written))
 
     def submit(self, person: Actor, draft: RequestDraft, key: str | None) -> Message | FormToOpen:
         """What became of what was typed; or the form, where a time can't be when it starts, or a ticket is missing.

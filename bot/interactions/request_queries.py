@@ -174,7 +174,8 @@ class RequestQueries:
         people = self._judging()
         known = people.ask(person, people.policy.needed_to_declare)
         for request in iterate_records(lambda cursor: self._store.list_by_requester(person.id, cursor=cursor)):
-            may_declare = _may_declare(people.policy, known, request.profile)
+            # Break-glass opens now: it's nothing instead of access that starts later.
+            may_declare = request.starts_at is None and _may_declare(people.policy, known, request.profile)
             yield RequestRow(request, may_cancel=True, may_declare=may_declare)
 
     def _waiting_for(self, person: Actor) -> Iterator[RequestRow]:

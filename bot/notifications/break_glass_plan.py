@@ -134,7 +134,7 @@ def _reminder(people: OnCallPeople, entry: AuditEntry, shown: ShownEvent, policy
         return NotificationPlan()
     due_at = event.review_due_at(policy.notifications.times_of(event.rule).review_within)
     asked = policy.notifications.reviewers_of(event.profile)
-    reviewers = mention_deciders(asked, leave_out={event.invoker}, on_call=people.of(asked))
+    reviewers = mention_deciders(asked, leave_out=policy.ids_of(event.invoker), on_call=people.of(asked))
     overdue = review_overdue(event, reviewers, due_at, place_of(shown, policy))
     return NotificationPlan(reply=overdue, posts=_to_security(entry, policy, overdue))
 

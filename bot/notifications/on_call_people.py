@@ -34,23 +34,23 @@ class OnCallPeople:
     def mention_deciders(self, request: Request, policy: Policy, now: datetime) -> str:
         """The people who can still decide."""
         deciders = policy.notifications.deciders_of(request.rule, request.waits_since, now)
-        return mention_deciders(deciders, leave_out=involved_in(request), on_call=self.of(deciders))
+        return mention_deciders(deciders, leave_out=involved_in(request, policy), on_call=self.of(deciders))
 
     def mention_step(self, request: Request, policy: Policy, steps: Collection[TimedStep]) -> str:
         """Everybody whom these steps of its escalation name."""
         named = self._named(request, policy, steps)
-        return mention_deciders(named, leave_out=involved_in(request), on_call=self.of(named), most=MAX_IN_STEP)
+        return mention_deciders(named, leave_out=involved_in(request, policy), on_call=self.of(named), most=MAX_IN_STEP)
 
     def find_on_call(self, request: Request, policy: Policy, now: datetime) -> tuple[UserId, ...]:
         """Each person who can decide because they are on call."""
         deciders = policy.notifications.deciders_of(request.rule, request.waits_since, now)
         schedules = [each for each in deciders if each.kind is PrincipalKind.ON_CALL]
-        return _find_people(schedules, self.of(schedules), involved_in(request))
+        return _find_people(schedules, self.of(schedules), involved_in(request, policy))
 
     def find_stepped(self, request: Request, policy: Policy, steps: Collection[TimedStep]) -> tuple[UserId, ...]:
         """Each single person whom these steps name, by id or by a schedule."""
         named = self._named(request, policy, steps)
-        return _find_people(named, self.of(named), involved_in(request))
+        return _find_people(named, self.of(named), involved_in(request, policy))
 
     def find_terms(self, request: Request, policy: Policy, now: datetime) -> WaitingTerms:
         """What its card says about the wait."""
@@ -61,7 +61,7 @@ class OnCallPeople:
         hours = waiting.hours(*about)
         anytime = waiting.anytime(*about, request.waits_since, now) if hours is not None else ()
         return WaitingTerms(
-            escalated=mention_deciders(named, leave_out=involved_in(request), on_call=self.of(named)),
+            escalated=mention_deciders(named, leave_out=involved_in(request, policy), on_call=self.of(named)),
             escalated_at=come[-1].at if come else None,
             next_step=next((each for each in steps if now < each.at < request.expires_at), None),
             hours=hours,
@@ -70,13 +70,15 @@ class OnCallPeople:
 
     def _named(self, request: Request, policy: Policy, steps: Collection[TimedStep]) -> frozenset[PrincipalSelector]:
         leaves = policy.notifications.people.leaves(tuple(each for step in steps for each in step.to))
-        return frozenset(each for each in leaves if each.value not in involved_in(request))
+        involved = involved_in(request, policy)
+        return frozenset(each for each in leaves if each.value not in involved)
 
 
-def involved_in(request: Request) -> frozenset[str]:
-    """Who can't decide (any more): the requester, who asked for them, and those who voted."""
+def involved_in(request: Request, policy: Policy) -> frozenset[str]:
+    """Who can't decide (any more), under any of their ids: the requester, who asked for them, and those who voted."""
     people = {each for each in (request.requester, request.asked_by) if each is not None}
-    return frozenset(people | {approval.approver for approval in request.counting_approvals})
+    people |= {approval.approver for approval in request.counting_approvals}
+    return frozenset(same for each in people for same in policy.ids_of(each))
 
 
 def _find_people(

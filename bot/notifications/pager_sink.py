@@ -1,8 +1,9 @@
 """The pager sink: pages people for what needs them now, and takes the page back when it is done.
 
-Invariant: a page is noted in the store before it is sent, so whatever happens, the end of its record takes it back. A
-page is known by its record's id: sent again after a lost answer, it pages once. A policy without a pager costs no
-read; an entry that neither pages nor ends a page costs none either. A pager that hangs holds up few deliveries.
+Invariant: a page is noted in the store before it is sent, so whatever happens, the end of its record takes it back,
+where it was sent. A page is known by its record's id: sent again after a lost answer, it pages once. A policy without a
+pager costs no read; an entry that neither pages nor ends a page costs none either. A pager that hangs holds up few
+deliveries.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import Clock
 from core.errors import DeliveryFailed, NotFound, StoreError
+from core.pagers.base import Pager
 from core.pagers.gate import PagerGate
 from core.pagers.opening import Pagers
+from core.pagers.page_ledger import PageLedger
 from core.pagers.pages import Pages
 from core.policy import PolicySource
-from core.policy.pager_config import PagerConfig
+from core.policy.pager_config import PagerConfig, read_pager_address
 from core.request import Request, RequestId
 from core.stores.base import Stores
 
@@ -85,13 +88,11 @@ class PagerSink:
     def deliver(self, entry: AuditEntry) -> None:
         """Page people, or take a page back, if that is what the entry means. Raises DeliveryFailed."""
         config = self._policy.current().notifications.pager
-        if config is None:
-            return
         try:
-            if may_page(entry.chain, entry.event):
-                self._trigger(entry, config)
-            elif ends_page(entry.chain, entry.event):
+            if ends_page(entry.chain, entry.event):
                 self._resolve(entry, config)
+            elif config is not None and may_page(entry.chain, entry.event):
+                self._trigger(entry, config)
         except NotFound:
             # Deleted after its retention: nobody has to do anything about it.
             return
@@ -103,8 +104,10 @@ class PagerSink:
         page = self._planner.plan(record, entry.event, self._policy.current(), now)
         if page is None:
             return
-        pager = self._pagers.get(config)
-        self._pages.change(entry.chain, lambda found: found.page(pager.name, now))
+        pager, address = self._open(TRIGGER, entry, config), config.address
+        if (before := self._pages.get(entry.chain)).is_elsewhere(address):
+            self._take_back(entry, before, config)
+        self._pages.change(entry.chain, lambda found: found.page(pager.name, now, address))
         shown_on = record.source if isinstance(record, Grant | Session) else entry.chain
         linked = replace(page, link=self._find_link(shown_on))
         try:
@@ -115,24 +118,52 @@ class PagerSink:
                 self._pages.change(entry.chain, lambda found: found.resolve(now))
             raise
 
-    def _resolve(self, entry: AuditEntry, config: PagerConfig) -> None:
-        if not self._pages.get(entry.chain).is_open:
+    def _resolve(self, entry: AuditEntry, config: PagerConfig | None) -> None:
+        if config is None and entry.chain not in self._pages.opened_here:
             return
-        key = entry.chain.partition("#")[2]
-        pager = self._pagers.get(config)
-        self._gate.call(lambda: self._call(RESOLVE, entry, lambda: pager.resolve(key)))
+        page = self._pages.find(entry.chain)
+        if page is not None and not page.is_open:
+            return
+        self._take_back(entry, page, config)
         now = self._clock.now()
         self._pages.change(entry.chain, lambda found: found.resolve(now))
+
+    def _take_back(self, entry: AuditEntry, page: PageLedger | None, config: PagerConfig | None) -> None:
+        """Resolve a page where it was sent. One that can't be read may have been sent: the pager drops what wasn't."""
+        sent_to = (read_pager_address(page.sent_to) if page is not None else None) or config
+        if sent_to is None:
+            return
+        try:
+            pager = self._open(RESOLVE, entry, sent_to)
+        except DeliveryFailed:
+            if config is not None and config.address == sent_to.address:
+                raise
+            # The policy has another pager by now, and the keys of this one are gone.
+            name = page.pager if page is not None else None
+            _log.warning("%s: its page stays open in %s: resolve it there", entry.chain, name or "the earlier pager")
+            return
+        key = entry.chain.partition("#")[2]
+        self._gate.call(lambda: self._call(RESOLVE, entry, lambda: pager.resolve(key)))
+
+    def _open(self, action: str, entry: AuditEntry, config: PagerConfig) -> Pager:
+        try:
+            return self._pagers.get(config)
+        except DeliveryFailed as failure:
+            self._fail(action, entry, failure)
+            raise
 
     def _call(self, action: str, entry: AuditEntry, call: Callable[[], None]) -> None:
         try:
             call()
         except DeliveryFailed as failure:
-            self._count(action, REFUSED if failure.is_final else FAILED)
-            _log.warning("%s: the %s was not taken: %s", entry.chain, action, failure.problem)
+            self._fail(action, entry, failure)
             raise
         self._count(action, SENT)
         _log.info("%s: the pager took the %s", entry.chain, action)
+
+    def _fail(self, action: str, entry: AuditEntry, failure: DeliveryFailed) -> None:
+        self._count(action, REFUSED if failure.is_final else FAILED)
+        _log.warning("%s: the %s was not taken: %s", entry.chain, action, failure.problem)
 
     def _count(self, action: str, outcome: str) -> None:
         if self._observer is not None:

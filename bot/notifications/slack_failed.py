@@ -29,6 +29,7 @@ class SlackFailed(DeliveryFailed):
         super().__init__(f"{doing}: {error.label}. {error.fix}", is_final=error.kind not in _RETRIED, retry_after=pause)
         self.code = error.code
         self.is_general = error.is_general
+        self.is_temporary = error.kind is ErrorKind.TEMPORARY
 
 
 class SharedChannel(DeliveryFailed):

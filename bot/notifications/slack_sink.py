@@ -199,10 +199,18 @@ class SlackSink:
         return None
 
     def _show_acknowledged(self, entry: AuditEntry) -> None:
-        kind, _, record_id = (self._pages.note(entry) or "").partition("#")
-        notifier = self._notifiers.get(kind)
-        if notifier is not None:
-            self._cards.refresh(self._calls(entry.chain), notifier, notifier.load(record_id), None)
+        """Redraw a card. One that can't be redrawn holds up no other: they all share a chain, and so an order."""
+        try:
+            kind, _, record_id = (self._pages.note(entry) or "").partition("#")
+            notifier = self._notifiers.get(kind)
+            if notifier is not None:
+                self._cards.refresh(self._calls(entry.chain), notifier, notifier.load(record_id), None)
+        except NotFound:
+            _log.info("%s is gone, so no card shows who acknowledged its page", entry.record)
+        except SlackFailed as failure:
+            if failure.is_temporary or failure.is_general:
+                raise
+            _log.warning("%s: who acknowledged its page can't be shown: %s", entry.record, failure.problem)
 
     def _announce(self, entry: AuditEntry) -> None:
         calls = self._calls(entry.chain)

@@ -20,6 +20,7 @@ from bot.terminal.client import ApiClient
 from bot.terminal.errors import ServerRefused
 from bot.terminal.waiting import Outcome, outcome_of
 from core.errors import CountersignError
+from core.request_status import RequestStatus
 from core.targets.words import one_line
 
 POLL_AFTER_SECONDS: Final = 15
@@ -103,7 +104,7 @@ class AgentTools:
         """End the access of a request early, or cancel the request if nobody has decided yet."""
         client = _answer(self._connect)
         found = _answer(lambda: client.request(request_id))
-        if outcome_of(found) is Outcome.WAITING and found.access is None:
+        if found.status is RequestStatus.PENDING:
             return _describe(_answer(lambda: client.cancel(found.id)))
         return _describe(_answer(lambda: client.end_request(found.id)))
 

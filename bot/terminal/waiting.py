@@ -73,7 +73,16 @@ def outcome_of(request: RequestInfo) -> Outcome:
     """What became of the request so far."""
     if request.status is not RequestStatus.APPROVED:
         return _OF_STATUS[request.status]
-    return _OF_PHASE[request.access.phase] if request.access is not None else Outcome.GRANTED
+    if request.access is not None:
+        return _OF_PHASE[request.access.phase]
+    return Outcome.WAITING if request.is_ahead else Outcome.GRANTED
+
+
+def find_start(request: RequestInfo) -> datetime | None:
+    """When the access of an approved request starts; None if that isn't ahead."""
+    if request.access is None:
+        return request.access_opens_at if request.is_ahead else None
+    return request.access.starts_at if request.access.phase is AccessPhase.SCHEDULED else None
 
 
 class RequestWait:
@@ -139,8 +148,8 @@ def describe_wait(request: RequestInfo) -> tuple[str, datetime | None]:
         return f"Waiting for approval{count}{f' by {who}' if who else ''}", request.expires_at
     if request.access is not None and request.access.is_delayed:
         return f"Approved. Access to {request.profile} is late; Countersign keeps trying", request.access_ends_at
-    if request.access is not None and request.access.phase is AccessPhase.SCHEDULED:
-        return f"Approved. Waiting for access to {request.profile} to start", request.access.starts_at
+    if (opens_at := find_start(request)) is not None:
+        return f"Approved. Waiting for access to {request.profile} to start", opens_at
     return f"Approved. Opening access to {request.profile}", request.access_ends_at
 
 

@@ -6,8 +6,10 @@ holds only our own words, ids that were checked, and `escape`d text. No element 
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from core.actor import OPERATOR, SLACK, DeciderId, is_person, is_user_group
@@ -19,6 +21,7 @@ Block = dict[str, Any]
 
 MAX_SECTION_TEXT: Final = 3000
 MAX_BUTTON_TEXT: Final = 75
+_MOMENT: Final = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\b")
 MAX_UPDATE_TEXT: Final = 4000
 """`chat.update` refuses text beyond this; `chat.postMessage` would take ten times as much."""
 
@@ -126,6 +129,17 @@ def code_line(*words: str) -> str:
 def moment(at: datetime, *, form: str = "{date_short_pretty} at {time}") -> str:
     """A moment in the reader's own zone, by Slack's date format; the fallback is UTC."""
     return f"<!date^{int(at.timestamp())}^{form}|{at:%Y-%m-%d %H:%M} UTC>"
+
+
+def with_own_times(text: str) -> str:
+    """The text with each moment in it, such as `2026-01-15 08:00 UTC`, in the reader's own zone."""
+
+    def in_zone(found: re.Match[str]) -> str:
+        with suppress(ValueError):
+            return moment(datetime.fromisoformat(found[1]).replace(tzinfo=UTC))
+        return found[0]
+
+    return _MOMENT.sub(in_zone, text)
 
 
 def countdown(at: datetime) -> str:

@@ -22,8 +22,8 @@ MAX_OPTIONS: Final = 100
 MAX_OPTION_TEXT: Final = 75
 MAX_TYPED_TEXT: Final = 3000
 """No text field takes more."""
-_MAX_SECONDS: Final = 10**10
-"""Slack's own bound of a date and time, ten digits."""
+_MIN_SECONDS, _MAX_SECONDS = 10**9, 10**10
+"""Slack's own bounds of a date and time: ten digits."""
 CODE_LENGTH: Final = (6, 12)
 """Six digits, and the spaces that apps show between them."""
 CHOICES: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480))
@@ -130,8 +130,13 @@ def _printable(text: str) -> str:
     return "".join(" " if category(each) == "Cc" and each != "\n" else each for each in text)
 
 
+def fits_menu(moment: datetime) -> bool:
+    """True for a moment that a field for a day and a time can show."""
+    return _MIN_SECONDS <= int(moment.timestamp()) < _MAX_SECONDS
+
+
 def moment_menu(chosen: datetime | None) -> Block:
-    """A field for a day and a time, which Slack shows in the zone of whoever reads it."""
+    """A field for a day and a time, which Slack shows in the reader's own zone."""
     made: Block = {"type": "datetimepicker", "action_id": ANSWER}
     return made | {"initial_date_time": int(chosen.timestamp())} if chosen is not None else made
 

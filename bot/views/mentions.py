@@ -64,10 +64,10 @@ def name_silently(selectors: Iterable[PrincipalSelector]) -> str:
     named = list(dict.fromkeys(selectors))
     words = [code(str(each)) for each in named if each.kind in {PrincipalKind.GROUP, PrincipalKind.ON_CALL}]
     counts = (
-        (sum(each.kind is PrincipalKind.USER_GROUP for each in named), "user group", "user groups"),
-        (sum(each.kind in {PrincipalKind.USER, PrincipalKind.EMAIL} for each in named), "person", "people"),
+        (sum(each.kind is PrincipalKind.USER_GROUP for each in named), "a user group", "user groups"),
+        (sum(each.kind in {PrincipalKind.USER, PrincipalKind.EMAIL} for each in named), "one person", "people"),
     )
-    words += [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+    words += [one if count == 1 else f"{count} {many}" for count, one, many in counts if count]
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 

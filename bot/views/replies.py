@@ -22,6 +22,7 @@ from bot.views.block_kit import (
     moment,
     mrkdwn,
     relative_time,
+    with_own_times,
 )
 from bot.views.request.card import DECLARE_INSTEAD, cancel_button_for
 from bot.views.request.window import needed_by, starting, window
@@ -157,15 +158,16 @@ def _capital(text: str) -> str:
 def _to_reader(reason: str, reader: str) -> str:
     if not reader:
         return reason
-    return reason.replace(f"{reader} is ", "you are ").replace(reader, "you")
+    return reason.replace(f"{reader} is ", "you are ").replace(f"{reader} was ", "you were ").replace(reader, "you")
 
 
 def with_people(reason: str, reader: str) -> str:
-    """A policy's sentence in mrkdwn: ids of people and user groups as Slack shows them."""
-    return _ID.sub(
+    """A policy's sentence in mrkdwn: people and user groups as Slack shows them, times in the reader's own zone."""
+    named = _ID.sub(
         lambda found: f"<!subteam^{found[0]}>" if found[0][0] == "S" else f"<@{found[0]}>",
         escape(_to_reader(reason, reader)),
     )
+    return with_own_times(named)
 
 
 def _sentence(error: CountersignError, now: datetime, reader: str) -> str:

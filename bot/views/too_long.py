@@ -1,4 +1,4 @@
-"""The line to send instead of one that asked for too long, or for a start that can't be.
+"""The line to send instead of one that asked for too long, for a start that can't be, or for break-glass.
 
 Invariant: the line holds every word that was typed, with the longest time that is allowed in the place of the one that
 isn't; it stands alone, to be copied.
@@ -32,6 +32,12 @@ def other_start(refusal: CountersignError, *words: str, now: datetime, reader: s
     """Why it was refused, and the `words` of the line, to be sent with another time."""
     said, again = explain(refusal, now, reader).text, f"Send it again with another time:\n{code_line(*words)}"
     return Message(text=f"{said}\n{again}", blocks=(mrkdwn(said), mrkdwn(again)))
+
+
+def request_instead(refusal: CountersignError, *words: str, now: datetime, reader: str) -> Message:
+    """Why a declaration was refused, and the `words` of a line that requests the same access."""
+    said, instead = explain(refusal, now, reader).text, f"To request access instead, send:\n{code_line(*words)}"
+    return Message(text=f"{said}\n{instead}", blocks=(mrkdwn(said), mrkdwn(instead)))
 
 
 def too_long(refusal: CountersignError, *words: str, now: datetime, reader: str) -> Message:

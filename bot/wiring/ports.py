@@ -39,8 +39,8 @@ class Ports:
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
     `aws_clients`, boto3 makes the clients of aws-role targets; without `tickets`, tickets are checked where the policy
-    says, and a click waits for that for at most `ticket_seconds`. `pagers` and `schedule_sources` open kinds that
-    Countersign doesn't have itself, such as `demo`.
+    says, for at most `ticket_seconds`. `pagers` and `schedule_sources` open kinds that Countersign doesn't have itself,
+    such as `demo`.
     """
 
     stores: Stores

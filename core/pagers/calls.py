@@ -30,7 +30,8 @@ RATE_LIMIT_PAUSE: Final = timedelta(seconds=30)
 """What PagerDuty advises after a 429; incident.io says how long in Retry-After."""
 FIX_PAUSE: Final = timedelta(minutes=10)
 """After an error that an operator must fix."""
-_MAX_PAUSE: Final = timedelta(hours=1)
+_MAX_PAUSE: Final = timedelta(minutes=5)
+"""A page can't wait for longer because a gateway writes the time of day where seconds belong."""
 _MAX_SAID: Final = 200
 _SERVER_ERROR: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -79,7 +80,7 @@ class PagerCalls:
         except (OSError, HTTPException, ValueError) as error:
             # Only the type of the error: its text may quote what was sent.
             problem = f"{self._name} didn't answer: {type(error).__name__}. It will be retried automatically."
-            raise DeliveryFailed(problem) from error
+            raise DeliveryFailed(problem) from None
 
     def _read_refusal(self, error: HTTPError) -> str:
         """What the pager says is wrong, on one line, without the key."""

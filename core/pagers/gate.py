@@ -1,7 +1,7 @@
 """Keeps a pager that hangs from holding up what else is delivered: few calls at once, and a rest after a slow failure.
 
-Invariant: at most `MAX_CALLS` callers wait for the pager's answer at any time. Everybody else goes on after a moment, and
-tries again later.
+Invariant: at most `MAX_CALLS` callers wait for the pager at any time. Everybody else goes on after a moment, and
+and tries again later.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from pydantic import SecretStr
 
 from core.errors import DeliveryFailed, InvalidInput
 from core.pagers.base import Pager, PagerOpener
-from core.pagers.calls import FIX_PAUSE
 from core.pagers.incident_io import IncidentIo
 from core.pagers.pagerduty import NAME as PAGERDUTY_NAME
 from core.pagers.pagerduty import ROUTING_KEY_LENGTH, PagerDuty
@@ -53,7 +52,8 @@ class Pagers:
             return self._get(config)
         except InvalidInput as error:
             problem = f"the pager can't be used: {error.problem}. {error.fix}"
-            raise DeliveryFailed(problem, retry_after=FIX_PAUSE) from error
+            # No pause: a file is missing for a moment while it is replaced, and a page can't wait for ten minutes.
+            raise DeliveryFailed(problem) from error
 
     def close(self) -> None:
         """Close it, if it is open. Idempotent."""
@@ -78,6 +78,8 @@ class Pagers:
 
 def open_pager(config: AnyPagerConfig, secrets: Mapping[str, SecretStr]) -> Pager:
     """The pager, with the keys by where the policy says they are. Raises InvalidInput."""
+    for source, secret in secrets.items():
+        _check_key(source, secret)
     match config:
         case PagerDutyEventsConfig():
             routing_key = secrets[config.routing_key]
@@ -91,6 +93,14 @@ def open_pager(config: AnyPagerConfig, secrets: Mapping[str, SecretStr]) -> Page
         case DemoPagerConfig():
             fix = "Use pagerduty or incident_io in the policy."
             raise InvalidInput("pager", "demo is only for the playground", fix)
+
+
+def _check_key(source: str, secret: SecretStr) -> None:
+    """What can't stand in a header is no key, and an error of the HTTP library would quote it."""
+    text = secret.get_secret_value()
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        fix = "Put only the key there, as you copied it."
+        raise InvalidInput("pager", f"what is in {source} can't be a key", fix)
 
 
 def _sources_of(config: AnyPagerConfig) -> tuple[str, ...]:

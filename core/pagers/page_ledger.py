@@ -20,9 +20,13 @@ _LONG_AGO: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
 
 class PageLedger(Ledger):
-    """The page of the record with this chain. `pager` is what people call the pager that was used."""
+    """The page of the record with this chain. `pager` is what people call the pager that was used.
+
+    `sent_to` is the `PagerConfig.address` of that pager: none where an older version sent the page.
+    """
 
     pager: str | None = None
+    sent_to: str | None = None
     paged_at: UtcTime | None = None
     resolved_at: UtcTime | None = None
     acknowledged_by: str | None = None
@@ -45,12 +49,16 @@ class PageLedger(Ledger):
             return None
         return PageAcknowledgement(self.acknowledged_by, self.acknowledged_at)
 
-    def page(self, pager: str, now: datetime) -> Self:
-        """People are paged. A page that is open stays; one that was taken back is a new one."""
-        if self.is_open:
+    def page(self, pager: str, now: datetime, sent_to: str | None = None) -> Self:
+        """People are paged. A page that is open there stays; one that was taken back, or is elsewhere, is a new one."""
+        if self.is_open and not self.is_elsewhere(sent_to):
             return self
         cleared = {"resolved_at": None, "acknowledged_by": None, "acknowledged_at": None}
-        return self.model_copy(update={"pager": pager, "paged_at": now, **cleared})
+        return self.model_copy(update={"pager": pager, "sent_to": sent_to, "paged_at": now, **cleared})
+
+    def is_elsewhere(self, address: str | None) -> bool:
+        """True for a page that is open at another pager than this one."""
+        return self.is_open and self.sent_to not in {None, address}
 
     def resolve(self, now: datetime) -> Self:
         """Nothing is left to do."""

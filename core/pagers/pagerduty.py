@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from pydantic import SecretStr
 
 from core.clock import new_id, require_utc
+from core.errors import DeliveryFailed
 from core.pagers.base import PageAcknowledgement, PagerAlert
 from core.pagers.calls import CALL_SECONDS, PagerCalls, PagerFixes
 from core.targets.words import one_line
@@ -92,17 +93,30 @@ class PagerDuty:
         self._events.post(self._enqueue, self._event("resolve", key))
 
     def find_acknowledged(self, keys: Collection[str]) -> Mapping[str, PageAcknowledgement]:
-        """Those of the open pages that somebody acknowledged: one question for each key. Raises DeliveryFailed."""
+        """Those of the open pages that somebody acknowledged: one question for each key, as long as it answers.
+
+        Raises DeliveryFailed when nothing was found before it failed.
+        """
         found: dict[str, PageAcknowledgement] = {}
         for key in keys:
-            # An incident of grouped alerts has no key of its own: it is found by the keys of its alerts.
-            query = urlencode({"incident_key": key, "statuses[]": "acknowledged", "limit": 5})
-            answered = self._ask(f"/incidents?{query}")
-            incidents = answered.get("incidents") if isinstance(answered, dict) else None
-            taken = [each for each in map(_read_acknowledged, incidents or ()) if each is not None]
-            if taken:
-                found[key] = min(taken, key=lambda each: each.at)
+            try:
+                taken = self._find_one(key)
+            except DeliveryFailed:
+                # What was read is kept: under a rate limit, the last question may be refused each time.
+                if not found:
+                    raise
+                return found
+            if taken is not None:
+                found[key] = taken
         return found
+
+    def _find_one(self, key: str) -> PageAcknowledgement | None:
+        # An incident of grouped alerts has no key of its own: it is found by the keys of its alerts.
+        query = urlencode({"incident_key": key, "statuses[]": "acknowledged", "limit": 5})
+        answered = self._ask(f"/incidents?{query}")
+        incidents = answered.get("incidents") if isinstance(answered, dict) else None
+        taken = map(_read_acknowledged, incidents if isinstance(incidents, list) else ())
+        return min((each for each in taken if each is not None), key=lambda each: each.at, default=None)
 
     def check(self) -> str:
         """Resolve an alert that doesn't exist, which PagerDuty checks and drops. Raises DeliveryFailed."""
@@ -138,6 +152,6 @@ def _read_one(given: object) -> PageAcknowledgement | None:
     by = one_line(given["acknowledger"].get("summary"), _MAX_NAME)
     try:
         at = require_utc(datetime.fromisoformat(str(given.get("at"))))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return PageAcknowledgement(by, at) if by else None

@@ -34,11 +34,15 @@ class Pages:
 
     def get(self, chain: str) -> PageLedger:
         """The page of a record, or an empty one: also for one that can't be read. Raises StoreUnavailable."""
+        return self.find(chain) or PageLedger.of(chain)
+
+    def find(self, chain: str) -> PageLedger | None:
+        """The page of a record; None for one that can't be read, which may be open. Raises StoreUnavailable."""
         try:
             return self._ledgers.get_ledger(PageLedger.of(chain))
         except MalformedRecord as error:
             _log.warning("the page of %s can't be read: %s", chain, error)
-            return PageLedger.of(chain)
+            return None
 
     def change(self, chain: str, change: Callable[[PageLedger], PageLedger]) -> PageLedger:
         """What `change` makes of the stored page; nothing is written if it is the same. Raises StoreUnavailable."""

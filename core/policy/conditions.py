@@ -15,9 +15,9 @@ from typing import Final, NamedTuple, TypeVar
 from core.actor import Actor, Need, UserId
 from core.break_glass import ReasonCode
 from core.duration import format_duration
-from core.duty import Duty
+from core.duty import Duty, on_call_name
 from core.policy.decision import ApprovalNeeds, Condition, GivenWithVote
-from core.policy.duty_words import describe_duty
+from core.policy.duty_words import describe_duty, describe_grace
 from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, PolicyDocument
 from core.policy.time_window import TimeWindow
@@ -83,7 +83,7 @@ def find_any_rule(
     return None, open_ or _nobody(actor, profile, role, missed)
 
 
-def is_among(  # noqa: PLR0913 - what holds for a duty is said by name.
+def is_among(
     people: People,
     actor: Actor,
     selectors: Selectors,
@@ -102,7 +102,9 @@ def is_among(  # noqa: PLR0913 - what holds for a duty is said by name.
         text = f"{people.describe_unknown(actor.id, needs)}, among {role}"
         return Judgment(is_met=False, text=text, needs=needs)
     if found is None:
-        return _no(f"{actor.id} is not among {role}: {', '.join(map(str, selectors))}")
+        return _no(
+            f"{actor.id} is not among {role}: {', '.join(map(str, selectors))}{_just_ended(people, actor, selectors)}"
+        )
     if duty is not None:
         by_group = f", in {found}" if found.kind is PrincipalKind.GROUP else ""
         return Judgment(is_met=True, text=f"{actor.id} {describe_duty(duty)}{by_group}, among {role}", duty=duty)
@@ -244,6 +246,14 @@ def _attempt(name: str, check: Callable[[], Judgment]) -> tuple[Condition, bool]
 def _nobody(actor: Actor, profile: str, role: str, missed: list[Condition]) -> tuple[Condition, ...]:
     text = f"no rule lets {actor.id} {_ACTS[role]} {profile}" if missed else f"no rule covers {profile}"
     return Condition(name="rule", is_met=False, text=text), *missed
+
+
+def _just_ended(people: People, actor: Actor, selectors: Selectors) -> str:
+    """That a shift of theirs is over, for somebody whom a schedule among these named until just now."""
+    named = (each.value for each in people.leaves(selectors) if each.kind is PrincipalKind.ON_CALL)
+    duties = (actor.on_call(on_call_name(name)) for name in sorted(named))
+    over = [said for duty in duties if duty is not None and (said := describe_grace(duty))]
+    return f"; {actor.id} {over[0]}" if over else ""
 
 
 def _yes(text: str) -> Judgment:

@@ -7,17 +7,24 @@ open.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from core.actor import Actor
-from core.policy.conditions import Judgment, Selectors, is_among
+from core.duration import format_duration
+from core.policy.conditions import Judgment, Selectors, is_among, judge
+from core.policy.decision import Condition
+from core.policy.duty_words import write_moment
 from core.policy.escalation_config import TimedStep, time_steps
 from core.policy.principals import People, PrincipalKind
 from core.policy.rules import ApprovalRule
 
 HOURS: Final = "hours"
 """The name of the condition about approver hours."""
+OWN_STEP: Final = "own step"
+"""The name of the unmet condition that says when a person may decide."""
 
 
 def find_come(rule: ApprovalRule, waits_since: datetime | None, now: datetime | None) -> tuple[TimedStep, ...]:
@@ -45,6 +52,16 @@ def is_decider(people: People, actor: Actor, rule: ApprovalRule, stepped: Select
     return is_among(people, actor, among, f"{role}, and those to whom it escalated", for_approving=True)
 
 
+def find_own_step(people: People, actor: Actor, rule: ApprovalRule, come: Sequence[TimedStep]) -> Condition | None:
+    """That a step which hasn't come names this person; None when none does, or it isn't known."""
+    for step in rule.steps()[len(come) :]:
+        named = judge(OWN_STEP, partial(is_among, people, actor, step.to, "its people", for_approving=True))
+        if named.is_met:
+            text = f"{actor.id} may decide once it has waited {format_duration(step.after)}"
+            return Condition(name=OWN_STEP, is_met=False, text=text)
+    return None
+
+
 def is_in_hours(people: People, actor: Actor, rule: ApprovalRule, stepped: Selectors, now: datetime | None) -> Judgment:
     """Are the rule's approver hours open, or is this person on call, or one of a step that has come?"""
     window = rule.approver_hours
@@ -61,7 +78,7 @@ def is_in_hours(people: People, actor: Actor, rule: ApprovalRule, stepped: Selec
     opens = window.next_opening(now) if now is not None else None
     text = f"approvers of rule {rule.name} may approve only in their hours, {window}"
     if opens is not None:
-        text += f", which open next on {window.write_local(opens)}"
+        text += f", which open next on {write_moment(opens)}"
     if anytime:
         text += f"; {', '.join(map(str, anytime))} may approve now"
     return Judgment(is_met=False, text=text)

@@ -33,6 +33,14 @@ def describe_duty(duty: Duty) -> str:
     return f"was on call in {schedule}{until} ({duty.source}), which still counts for approving"
 
 
+def describe_grace(duty: Duty) -> str:
+    """That a shift is over, and what it still counts for; "" for anybody else."""
+    if duty.is_on_call is not False or not duty.may_approve:
+        return ""
+    ended = f"was on call in {schedule_of(duty.name)} until {write_moment(duty.ends_at)}" if duty.ends_at else ""
+    return f"{ended}, which only counts for approving now" if ended else ""
+
+
 def kept_schedules(details: Mapping[str, JsonValue]) -> tuple[str, ...]:
     """The schedules by which the decision of an audit entry was allowed, such as `primary`."""
     names = (each.get("name") for each in _kept(details))
@@ -59,6 +67,11 @@ def _until(duty: Duty) -> str:
     return f" until {_moment(duty.ends_at, duty.answered_at)}" if duty.ends_at is not None else ""
 
 
+def write_moment(at: datetime) -> str:
+    """A moment in a policy's sentence. Slack shows it to each reader in their own zone."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
 def _moment(at: datetime, said_at: datetime) -> str:
     """The time of day; with the day when that is another one."""
-    return f"{at:%H:%M} UTC" if at.date() == said_at.date() else f"{at:%Y-%m-%d %H:%M} UTC"
+    return f"{at:%H:%M} UTC" if at.date() == said_at.date() else write_moment(at)

@@ -31,6 +31,7 @@ def find_on_call_notes(document: PolicyDocument, named: Leaves) -> Iterator[Mist
         yield from _on_approvers(index, rule, people)
     for index, glass in enumerate(document.break_glass):
         yield from _on_users(index, glass, document, people)
+        yield from _on_rules_before(index, document, people)
 
 
 def _on_approvers(index: int, rule: ApprovalRule, people: People) -> Iterator[Mistake]:
@@ -77,6 +78,24 @@ def _on_users(index: int, rule: BreakGlassRule, document: PolicyDocument, people
             f"on-call:{feeds[0]} is a calendar feed, which may be hours behind",
             "Ask PagerDuty or incident.io itself, or name people by Slack user id.",
         )
+
+
+def _on_rules_before(index: int, document: PolicyDocument, people: People) -> Iterator[Mistake]:
+    """People named by id may be kept from this rule by one above it, while nobody knows whether that one is theirs."""
+    rule = document.break_glass[index]
+    named = {each for each in people.leaves(rule.users) if each.kind is PrincipalKind.USER}
+    for before in document.break_glass[:index]:
+        leaves = people.leaves(before.users)
+        kept, schedules = sorted(named - leaves, key=str), _schedules(leaves)
+        if kept and schedules and any(rule.covers(each) and before.covers(each) for each in document.profiles):
+            sources = " and ".join(dict.fromkeys(name_source(document.on_call[each].kind) for each in schedules))
+            yield Mistake(
+                ("break_glass", index, "users"),
+                f"while {sources} can't be asked, nobody knows whether rule {before.name} decides about {kept[0]} "
+                "instead, so this rule doesn't apply",
+                f"Move this rule above {before.name}.",
+            )
+            return
 
 
 def _schedules(leaves: Leaves) -> list[Name]:

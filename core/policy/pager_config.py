@@ -82,6 +82,12 @@ class PagerConfig(PolicyModel):
         found: AnyPagerConfig = getattr(self, self.kind)
         return found
 
+    @property
+    def address(self) -> str:
+        """Where it pages, in JSON, and nothing else: what reads and describes pages is left out. It has no key."""
+        read_with = {PAGERDUTY: {"key"}} if self.pagerduty is not None else {}
+        return self.model_dump_json(exclude={"justification": True, **read_with}, exclude_none=True)
+
     @model_validator(mode="after")
     def _names_one(self) -> Self:
         if sum(getattr(self, name) is not None for name in _KINDS) != 1:
@@ -90,6 +96,14 @@ class PagerConfig(PolicyModel):
                 "Keep the one whose people are to be paged.",
             )
         return self
+
+
+def read_pager_address(address: str | None) -> PagerConfig | None:
+    """The pager at this address; None if there is none, or only another version knows it."""
+    try:
+        return PagerConfig.model_validate_json(address) if address is not None else None
+    except ValueError:
+        return None
 
 
 PAGER_MODELS: Final[dict[str, type[PolicyModel]]] = {

@@ -5,6 +5,7 @@ Invariant: nobody decides on their own request. A request is judged under the ru
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -13,7 +14,7 @@ from core.actor import Actor, UserId
 from core.policy import conditions
 from core.policy.asking_next import LaterStep, find_next
 from core.policy.conditions import judge
-from core.policy.deciding import HOURS, find_come, find_stepped, is_decider, is_in_hours
+from core.policy.deciding import HOURS, find_come, find_own_step, find_stepped, is_decider, is_in_hours
 from core.policy.decision import Condition, Decision, GivenWithVote, RequestDecision, are_all_met, decide
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
@@ -114,10 +115,16 @@ class RequestRules:
             ),
         )
         found.append(other)
-        if made_under is not None and not other.is_met:
-            found += self._find_next(approver, made_under, waits_since, now)
         if asked_by is not None:
             found.append(judge("two people", lambda: self._is_not_asker(approver, asked_by)))
+        if made_under is not None:
+            is_involved = any(each.name == other.name and not each.is_met for each in found)
+            involved = {requester, asked_by or requester}
+            found += (
+                self._find_next(approver, involved, made_under, waits_since, now)
+                if is_involved
+                else self._find_own_step(approver, made_under, waits_since, now)
+            )
         if made_under is not None and given is not None:
             found += conditions.are_given(made_under, given)
         return decide(action, rule if made_under else None, tuple(found), self.digest)
@@ -130,13 +137,30 @@ class RequestRules:
         return decide("request", rule.name if rule is not None else None, found, self.digest)
 
     def _find_next(
-        self, approver: Actor, rule: ApprovalRule, waits_since: datetime | None, now: datetime | None
+        self,
+        approver: Actor,
+        involved: Collection[UserId],
+        rule: ApprovalRule,
+        waits_since: datetime | None,
+        now: datetime | None,
     ) -> list[Condition]:
-        """Whom to ask instead of deciding on their own request, for who is on call."""
+        """Whom to ask instead of deciding on their own request, for who is on call; nobody who is involved in it."""
         come = find_come(rule, waits_since, now)
         deciders = (*rule.approvers, *(each for step in come for each in step.to))
         later = [LaterStep(each.after, each.to) for each in rule.steps()[len(come) :]]
-        found = find_next(self.people, approver, rule.name, deciders, later)
+        left_out = frozenset(same for each in (approver.id, *involved) for same in self.people.ids_of(each))
+        found = find_next(self.people, approver, rule.name, deciders, later, left_out)
+        return [found] if found is not None else []
+
+    def _find_own_step(
+        self, approver: Actor, rule: ApprovalRule, waits_since: datetime | None, now: datetime | None
+    ) -> list[Condition]:
+        """When they may decide, for a person who can't yet."""
+        come, stepped = find_come(rule, waits_since, now), find_stepped(rule, waits_since, now)
+        can = judge("approver", lambda: is_decider(self.people, approver, rule, stepped))
+        if waits_since is None or can.is_met or can.needs:
+            return []
+        found = find_own_step(self.people, approver, rule, come)
         return [found] if found is not None else []
 
     def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:

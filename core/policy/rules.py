@@ -6,7 +6,9 @@ show, such as an undefined group. A Policy consists of parts that passed both.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool
@@ -97,6 +99,16 @@ class PolicyDocument(PolicyModel):
             same_person=same_person,
             sources={on_call_name(name): name_source(config.kind) for name, config in self.on_call.items()},
         )
+
+    def digest_schedule(self, name: OnCallName) -> str:
+        """What is the same while this file means the same schedule, and the same people on it; "" if it has none."""
+        config = self.on_call.get(schedule_of(name))
+        if config is None:
+            return ""
+        keys = {config.kind, name}
+        named = [(each, key, text) for each, names in self.people.items() for key, text in names.items() if key in keys]
+        meant = (config.model_dump(mode="json"), named, self.same_person)
+        return sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()
 
     def require_schedules(self, named: Collection[OnCallName] = ()) -> frozenset[OnCallName]:
         """Every schedule, as rules name them. Raises InvalidInput when one of those `named` is not there."""

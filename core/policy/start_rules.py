@@ -16,7 +16,7 @@ from core.policy.conditions import Judgment, judge
 from core.policy.decision import Condition
 
 STARTS: Final = "start"
-_NOT_LATER: Final = "rule {rule} gives access from now on only; leave out when it starts"
+_NOT_LATER: Final = "access under rule {rule} can't start later: it opens as soon as it's approved; leave out the start"
 _TOO_FAR: Final = (
     "rule {rule} allows a start up to {within} ahead, and this one is {ahead} ahead; choose an earlier one"
 )

@@ -93,7 +93,7 @@ def is_checked_in_jira(document: PolicyDocument) -> bool:
 
 
 def find_ticket(config: TicketConfig, given: str | None, justification: str) -> str:
-    """The ticket that a request is for: what was given as one, or else the one that the reason names.
+    """The ticket that a request is for: what was given as one, or else the one that the justification names.
 
     Raises InvalidInput when there is none, more than one, or one of another form.
     """
@@ -105,11 +105,11 @@ def find_ticket(config: TicketConfig, given: str | None, justification: str) -> 
     else:
         found = config.find(justification)
         if not found:
-            problem = "this needs a ticket, and none was named"
-            raise InvalidInput(TICKET, problem, f"Name one like {example}, in the reason or as the ticket.")
+            problem = "this needs a ticket, and you named none"
+            raise InvalidInput(TICKET, problem, f"Name one like {example}, in the justification or as the ticket.")
     if len(found) > 1:
         named = ", ".join(found[:_MAX_NAMED])
-        raise InvalidInput(TICKET, f"there are several tickets: {named}", "Name the one that it is for as the ticket.")
+        raise InvalidInput(TICKET, f"there are several tickets: {named}", "Give the one that it is for as the ticket.")
     return found[0]
 
 

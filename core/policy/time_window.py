@@ -7,9 +7,11 @@ happens; when they go back, the repeated hour counts both times.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from functools import cache
+from itertools import groupby
 from typing import Annotated, Final, NamedTuple, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -23,6 +25,8 @@ _MINUTES_PER_HOUR: Final = 60
 _MINUTES_PER_DAY: Final = 24 * _MINUTES_PER_HOUR
 _MINUTE: Final = timedelta(minutes=1)
 _DAYS_AHEAD: Final = 15
+_SHORTEST_RUN: Final = 3
+"""Of days in a row, to be written as one: `Mon-Wed`."""
 
 
 class Day(StrEnum):
@@ -127,10 +131,6 @@ class TimeWindow(PolicyModel):
                 return min(later)
         return None
 
-    def write_local(self, moment: datetime) -> str:
-        """A moment as the clocks of its zone show it, such as `Mon 23 Nov 09:00`."""
-        return f"{moment.astimezone(ZoneInfo(self.timezone)):%a %d %b %H:%M}"
-
     def _open_from(self, wall: datetime) -> datetime | None:
         """When it opens on the day that the wall clock shows this time; None if the clocks skip all of it."""
         at = wall.astimezone(UTC)
@@ -144,7 +144,7 @@ class TimeWindow(PolicyModel):
         return at
 
     def __str__(self) -> str:
-        days = "every day" if set(self.days) == set(_WEEK) else ", ".join(self.days)
+        days = "every day" if set(self.days) == set(_WEEK) else ", ".join(_runs_of(self.days))
         return f"{days} {self.hours} {self.timezone}"
 
     @model_validator(mode="after")
@@ -152,3 +152,11 @@ class TimeWindow(PolicyModel):
         if set(self.days) == set(_WEEK) and self.hours == ALL_DAY:
             raise mistake("this window is always open", "Give it days or hours, or leave it out.")
         return self
+
+
+def _runs_of(days: Collection[Day]) -> Iterator[str]:
+    """The days as people write them: `Mon-Fri`, `Sat`."""
+    open_on = [day in days for day in _WEEK]
+    for is_open, run in groupby(range(len(_WEEK)), key=open_on.__getitem__):
+        named = [_WEEK[each].capitalize() for each in run] if is_open else []
+        yield from [f"{named[0]}-{named[-1]}"] if len(named) >= _SHORTEST_RUN else named

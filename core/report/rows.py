@@ -86,6 +86,7 @@ class ReportedRequest(ReportRow):
     comment: str = ""
     expires_at: str = ""
     access_ends_at: str = ""
+    access_opens_at: str = ""
     starts_at: str = ""
     ticket: str = ""
 
@@ -108,7 +109,8 @@ class ReportedRequest(ReportRow):
                 return replace(row, approvers=(*row.approvers, entry.actor))
             case AuditAction.REQUEST_APPROVED:
                 voters = (*row.approvers, entry.actor) if is_person(entry.actor) else row.approvers
-                row = replace(row, approvers=voters, access_ends_at=text_of(said, "access_ends_at"))
+                opens_at, ends_at = text_of(said, "access_opens_at"), text_of(said, "access_ends_at")
+                row = replace(row, approvers=voters, access_opens_at=opens_at, access_ends_at=ends_at)
             case AuditAction.REQUEST_DENIED | AuditAction.REQUEST_CANCELLED | AuditAction.REQUEST_EXPIRED:
                 pass
             case _:
@@ -137,8 +139,8 @@ class ReportedRequest(ReportRow):
         """For how long access was given."""
         if not self.access_ends_at or not self.decided_at:
             return 0
-        opened = max(self.decided_at, self.starts_at)
-        given = (parse_time(self.access_ends_at) - parse_time(opened)).total_seconds()
+        opened = parse_time(self.access_opens_at or self.decided_at)
+        given = (parse_time(self.access_ends_at) - opened).total_seconds()
         # The entry was stamped a moment after the decision.
         return self.asked_seconds if abs(given - self.asked_seconds) < _COMMIT_SECONDS else round(given)
 

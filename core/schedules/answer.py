@@ -1,8 +1,8 @@
 """One answer of a schedule, with the people of the workspace in it, and what it says about a person at a moment.
 
 Invariant: an answer says nothing about a moment outside the time it covers, and gives nobody a right once it is a
-minute old. Whoever can't be matched with one active person of the workspace is nobody; while that isn't known, nobody
-else is known to be off call either.
+minute old. Somebody who can't be matched with one active person of the workspace is nobody; while that isn't known,
+nobody else is known to be off call either.
 """
 
 from __future__ import annotations
@@ -68,12 +68,13 @@ class ScheduleAnswer(BaseModel):
     answered_at: UtcTime
     until: UtcTime
 
-    def is_valid(self, now: datetime, age: timedelta) -> bool:
+    def is_valid(self, now: datetime, age: timedelta, aged: timedelta = timedelta()) -> bool:
         """Whether it may still be used: younger than `age`, for a moment that it covers.
 
-        An answer from the future has no known age: a clock was set back.
+        An answer from the future has no known age: a clock was set back. `aged` is how old it is at least, by a clock
+        that nobody sets.
         """
-        return timedelta() <= now - self.answered_at < age and now < self.until
+        return timedelta() <= now - self.answered_at < age and aged < age and now < self.until
 
     def is_bounded(self, now: datetime) -> bool:
         """Whether a shift ended since the answer and nobody follows in it: then somebody else may know more."""
@@ -91,20 +92,21 @@ class ScheduleAnswer(BaseModel):
         return all(each.who.is_known for each in self.shifts)
 
 
-def judge_duty(answer: ScheduleAnswer, ids: Collection[UserId], now: datetime) -> Duty:
+def judge_duty(answer: ScheduleAnswer, ids: Collection[UserId], now: datetime, aged: timedelta = timedelta()) -> Duty:
     """What the answer says about the person with these ids now. See Duty for what each part of it may be used for."""
+    is_recent, is_fresh = answer.is_valid(now, APPROVING_FOR, aged), answer.is_valid(now, FRESH_FOR, aged)
     covering = [each for each in answer.shifts if each.covers(now)]
     own = _longest(each for each in covering if each.who.user_id in ids)
     is_covered: bool | None = own is not None
     if own is None and (answer.is_bounded(now) or any(not each.who.is_known for each in covering)):
         is_covered = None
-    may_approve = is_covered if answer.is_valid(now, APPROVING_FOR) else None
-    if own is None and answer.is_valid(now, APPROVING_FOR):
+    may_approve = is_covered if is_recent else None
+    if own is None and is_recent:
         own = _longest(_just_ended(answer, ids, now))
         may_approve = True if own is not None else may_approve
     return Duty(
         name=answer.name,
-        is_on_call=is_covered if answer.is_valid(now, FRESH_FOR) else None,
+        is_on_call=is_covered if is_fresh else None,
         may_approve=may_approve,
         source=answer.source,
         schedule=answer.schedule,

@@ -134,8 +134,16 @@ def read_shift(person: SchedulePerson, starts_at: datetime | None, ends_at: date
     """A shift from what a source says; None for one that takes no time."""
     if starts_at is not None and ends_at is not None and starts_at >= ends_at:
         return None
-    start, end = (at.astimezone(UTC) if at is not None else None for at in (starts_at, ends_at))
+    start, end = (_in_utc(at) if at is not None else None for at in (starts_at, ends_at))
     return Shift(person=person, starts_at=start, ends_at=end)
+
+
+def _in_utc(at: datetime) -> datetime | None:
+    """The moment in UTC; None for one at the ends of the calendar, which has none there: always, or for ever."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _whole(text: str | None) -> str | None:

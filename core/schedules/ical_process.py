@@ -83,7 +83,14 @@ def read_apart(task: CalendarTask, feed: bytes, wait_seconds: float = WAIT_SECON
     try:
         # Nothing in the command comes from the feed or from people.
         done = subprocess.run(  # noqa: S603
-            command, input=given, capture_output=True, timeout=wait_seconds, env=kept, check=False
+            command,
+            input=given,
+            stdout=subprocess.PIPE,
+            # Warnings of the libraries may quote the feed, and nobody reads them.
+            stderr=subprocess.DEVNULL,
+            timeout=wait_seconds,
+            env=kept,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise ScheduleUnavailable("The calendar takes too long to read on this machine") from None

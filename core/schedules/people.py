@@ -16,6 +16,7 @@ from typing import Final
 
 from core.actor import UserId, is_person
 from core.clock import Clock
+from core.directory import MAX_ANSWER_AGE
 from core.errors import NotKnown
 from core.on_call import OnCallName
 from core.policy.principals import fold_email
@@ -28,11 +29,12 @@ FindByEmail = Callable[[str], UserId | None]
 IsActive = Callable[[UserId], bool | None]
 """Whether this is an active full member, as far as that is known already. Never waits."""
 
-FOUND_FOR: Final = timedelta(minutes=15)
+FOUND_FOR: Final = timedelta(minutes=5)
 NOBODY_FOR: Final = timedelta(minutes=3)
 """How long an answer about an e-mail address is used: a mistake that was corrected is seen soon."""
-KEPT_FOR: Final = timedelta(hours=1)
-"""How long the person who was found last counts while Slack can't be asked."""
+KEPT_FOR: Final = MAX_ANSWER_AGE
+"""How long the person who was found last counts while Slack can't be asked: an address may be somebody else's by now,
+so it gives a right no longer than other answers about people do."""
 MAX_ADDRESSES: Final = 2_000
 
 _DEACTIVATED: Final = "their Slack account is deactivated, or is no full member of this workspace"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -21,8 +21,10 @@ from core.clock import Clock
 from core.on_call import FRESH_FOR, Duty, OnCallName, on_call_name
 from core.policy import PolicySource
 from core.policy.on_call_config import OnCallConfig
+from core.policy.rules import PolicyDocument
 from core.schedules.answer import MappedShift, find_on_call
 from core.schedules.base import ScheduleSource
+from core.schedules.lookup_threads import LookupThreads
 from core.schedules.opening import ScheduleOpener, open_source
 from core.schedules.people import FindByEmail, IsActive, PeopleOnCall, PeopleTable
 from core.schedules.watched import LookupObserver, WatchedSchedule
@@ -80,7 +82,7 @@ class ScheduleRoster:
         self._is_active: IsActive = lambda _: None
         self._people = PeopleOnCall(find_by_email, self._may_act, clock)
         self._observer = observer or _NobodyCounts()
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="on-call")
+        self._workers = LookupThreads(WORKERS)
         self._lock = threading.Lock()
         self._digest: str | None = None
         self._watched: dict[OnCallName, WatchedSchedule] = {}
@@ -171,7 +173,7 @@ class ScheduleRoster:
             watched = tuple(self._watched.values())
         for each in watched:
             each.close()
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._workers.shutdown()
 
     def _may_act(self, user_id: UserId) -> bool | None:
         return self._is_active(user_id)
@@ -204,10 +206,9 @@ class ScheduleRoster:
             before, current = self._watched, dict[OnCallName, WatchedSchedule]()
             for name, config in policy.document.on_call.items():
                 full_name = on_call_name(name)
-                table = PeopleTable.of(policy.document, full_name, config.kind)
                 known = before.get(full_name)
-                if known is None or (known.config, known.table) != (config, table):
-                    known = self._watch(full_name, config, table)
+                if known is None or known.definition != policy.document.digest_schedule(full_name):
+                    known = self._watch(full_name, config, policy.document)
                 current[full_name] = known
             self._watched, self._digest = current, policy.digest
         kept = set(map(id, current.values()))
@@ -216,11 +217,12 @@ class ScheduleRoster:
                 each.close()
         return current
 
-    def _watch(self, name: OnCallName, config: OnCallConfig, table: PeopleTable) -> WatchedSchedule:
+    def _watch(self, name: OnCallName, config: OnCallConfig, document: PolicyDocument) -> WatchedSchedule:
         return WatchedSchedule(
             name,
             config,
-            table,
+            PeopleTable.of(document, name, config.kind),
+            definition=document.digest_schedule(name),
             open_source=self._open,
             people=self._people,
             clock=self._clock,

@@ -65,6 +65,7 @@ class WatchedSchedule:
         config: OnCallConfig,
         table: PeopleTable,
         *,
+        definition: str,
         open_source: Callable[[str, OnCallConfig], ScheduleSource],
         people: PeopleOnCall,
         clock: Clock,
@@ -74,7 +75,8 @@ class WatchedSchedule:
     ) -> None:
         self.name = name
         self.config = config
-        self.table = table
+        self.definition = definition
+        self._table = table
         self._open_source = open_source
         self._people = people
         self._clock = clock
@@ -83,7 +85,7 @@ class WatchedSchedule:
         self._elapsed = elapsed
         self._lock = threading.Lock()
         self._source: ScheduleSource | None = None
-        self._answer: ScheduleAnswer | None = None
+        self._held: tuple[ScheduleAnswer, float] | None = None
         self._problem = ""
         self._failures = 0
         self._failed_at: datetime | None = None
@@ -95,7 +97,7 @@ class WatchedSchedule:
     @property
     def answer(self) -> ScheduleAnswer | None:
         """The last answer, however old."""
-        return self._answer
+        return self._held[0] if self._held is not None else None
 
     @property
     def problem(self) -> str:
@@ -109,10 +111,13 @@ class WatchedSchedule:
 
     def judge(self, ids: Collection[UserId]) -> Duty | None:
         """What the answer in hand says about a person; None when it says nothing."""
-        if self._answer is None:
+        held = self._held
+        if held is None:
             return None
-        duty = judge_duty(self._answer, ids, self._clock.now())
-        return duty if duty.is_on_call is not None or duty.may_approve is not None else None
+        duty = judge_duty(held[0], ids, self._clock.now(), self._age(held[1]))
+        if duty.is_on_call is None and duty.may_approve is None:
+            return None
+        return duty.model_copy(update={"definition": self.definition})
 
     def refresh(self) -> None:
         """Look the schedule up in the background, if its answer is due to be refreshed."""
@@ -148,13 +153,18 @@ class WatchedSchedule:
             source = None if self._flight is not None else self._take_source()
         _close(source)
 
+    def _age(self, began: float) -> timedelta:
+        """How old the answer of a look-up is, however the clock was set meanwhile."""
+        return timedelta(seconds=self._elapsed() - began)
+
     def _is_due(self, now: datetime) -> bool:
-        answer = self._answer
-        if answer is None or now < answer.answered_at or now >= answer.until:
+        held = self._held
+        if held is None or now < held[0].answered_at or now >= held[0].until:
             return True
+        answer, age = held[0], max(now - held[0].answered_at, self._age(held[1]))
         hand_over = answer.next_hand_over(answer.answered_at)
         after = REFRESH_AFTER if answer.is_mapped else REMAP_AFTER
-        return now - answer.answered_at >= after or (hand_over is not None and now >= hand_over)
+        return age >= after or (hand_over is not None and now >= hand_over)
 
     def _is_paused(self, now: datetime) -> bool:
         failed_at = self._failed_at
@@ -163,7 +173,8 @@ class WatchedSchedule:
 
     def _look(self) -> None:
         try:
-            self._land(self._find_answer())
+            began = self._elapsed()
+            self._land(self._find_answer(), began)
             outcome = "answered"
         except ScheduleUnavailable as error:
             outcome = "unavailable"
@@ -187,7 +198,9 @@ class WatchedSchedule:
         # Those who are on call now come first: they are asked about first.
         by_urgency = sorted(shifts, key=lambda each: not each.covers(asked_at))
         ends_at = self._elapsed() + ASKING_PEOPLE_SECONDS
-        who = self._people.find_all((each.person for each in by_urgency), self.table, lambda: self._elapsed() < ends_at)
+        who = self._people.find_all(
+            (each.person for each in by_urgency), self._table, lambda: self._elapsed() < ends_at
+        )
         mapped = tuple(
             MappedShift(person=each.person, who=who[each.person], starts_at=each.starts_at, ends_at=each.ends_at)
             for each in shifts
@@ -207,9 +220,9 @@ class WatchedSchedule:
                 self._source = self._open_source(self.name, self.config)
             return self._source
 
-    def _land(self, answer: ScheduleAnswer) -> None:
+    def _land(self, answer: ScheduleAnswer, began: float) -> None:
         with self._lock:
-            self._answer, self._failures, self._failed_at, self._flight = answer, 0, None, None
+            self._held, self._failures, self._failed_at, self._flight = (answer, began), 0, None, None
             was, self._problem = self._problem, ""
             source = self._take_source() if self._is_closed else None
         _close(source)

@@ -78,7 +78,9 @@ class EndingSoon:
     def _is_outlasted(self, grant: Grant, now: datetime) -> bool:
         """True when the person keeps the right beyond the end of this grant, by another decision."""
         others = self._stores.access.get_right(grant.right).grants
-        return any(each.is_wanted(now) and each.ends_at > grant.ends_at for each in others)
+        # Access that starts later counts, if it leaves no gap.
+        later = (each for each in others if each.starts_at <= grant.ends_at < each.ends_at)
+        return any(each.is_wanted(max(now, each.starts_at)) for each in later)
 
     def _record(self, request: Request, grant: Grant, now: datetime) -> Grant:
         told = grant.tell_ending(now)

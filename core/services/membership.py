@@ -99,9 +99,13 @@ class Judging:
                 known.groups |= {group: answers[group] for group in groups & answers.keys()}
             if schedules:
                 duties = self._directory.duties(person.id, schedules)
-                known.duties |= {name: duties[name] for name in schedules & duties.keys()}
+                known.duties |= {name: duties[name] for name in schedules & duties.keys() if self._means(duties[name])}
             person = known.add_to(person)
         return person
+
+    def _means(self, duty: Duty) -> bool:
+        """Whether it is about what this version means by the schedule: another one may have come into force since."""
+        return duty.definition in {"", self.policy.document.digest_schedule(duty.name)}
 
     def judge_decider(
         self,
@@ -113,7 +117,7 @@ class Judging:
     ) -> Decision:
         """May this person decide on this request at this moment, with what came with an approval?"""
         waits_since = request.waits_since if not request.awaits_confirmation else None
-        if request.requester in self.policy.ids_of(person.id):
+        if not {request.requester, request.asked_by}.isdisjoint(self.policy.ids_of(person.id)):
             # They can't decide, and the refusal names whom to ask, which depends on whether they are on call.
             self.ask(person, lambda known: self.policy.notifications.schedules_of(request.rule) - known.duties.keys())
         return self.judge(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswerInTime
@@ -29,7 +30,7 @@ from core.targets.words import one_line
 from core.tickets.base import CHECK_SECONDS, TicketAnswer, TicketChecker, TicketFound, TicketUnchecked
 
 MAX_AT_ONCE: Final = 16
-"""How many checks may be under way: those of a ticket system that hangs take no more threads than these."""
+"""How many checks of one ticket system may be under way: one that hangs takes no more threads, and stops no other."""
 _MAX_PROBLEM: Final = 200
 _NO_CHECKS: Final = "this instance of Countersign can't reach ticket systems"
 _LATE: Final = "it gave no answer in time"
@@ -48,8 +49,8 @@ class TicketChecks:
     ) -> None:
         self._open_checker = open_checker
         self._wait_seconds = wait_seconds
-        self._room = threading.BoundedSemaphore(MAX_AT_ONCE)
         self._lock = threading.Lock()
+        self._under_way: Counter[TicketCheckConfig] = Counter()
         self._paused: dict[TicketCheckConfig, float] = {}
 
     def ask(self, config: TicketCheckConfig, ticket: str, requester: SoughtPerson) -> TicketFound:
@@ -58,7 +59,7 @@ class TicketChecks:
             return TicketUnchecked(_NO_CHECKS)
         if (seconds := self._find_pause(config)) > 0:
             return TicketUnchecked(f"it asked not to be asked for {seconds:.0f} seconds")
-        if not self._room.acquire(blocking=False):
+        if not self._enter(config):
             return TicketUnchecked(_BUSY)
         answer: Future[TicketFound] = Future()
         try:
@@ -66,7 +67,7 @@ class TicketChecks:
                 target=self._answer, args=(config, ticket, requester, answer), name="ticket-check", daemon=True
             ).start()
         except RuntimeError:
-            self._room.release()
+            self._leave(config)
             return TicketUnchecked(_BUSY)
         try:
             return answer.result(timeout=self._wait_seconds)
@@ -82,7 +83,7 @@ class TicketChecks:
             _log.exception("a ticket could not be checked")
             found = TicketUnchecked("the check failed")
         finally:
-            self._room.release()
+            self._leave(config)
         if isinstance(found, TicketUnchecked):
             _log.warning("a ticket could not be checked: %s", found.problem)
             self._pause(config, found.retry_after)
@@ -96,6 +97,18 @@ class TicketChecks:
         except InvalidInput as mistake:
             return TicketUnchecked(f"{mistake.field}: {mistake.problem}")
         return checker.check(ticket, requester)
+
+    def _enter(self, config: TicketCheckConfig) -> bool:
+        with self._lock:
+            has_room = self._under_way[config] < MAX_AT_ONCE
+            self._under_way[config] += has_room
+            return has_room
+
+    def _leave(self, config: TicketCheckConfig) -> None:
+        with self._lock:
+            self._under_way[config] -= 1
+            # Of those that aren't in the policy any more, nothing is kept.
+            self._under_way = +self._under_way
 
     def _find_pause(self, config: TicketCheckConfig) -> float:
         with self._lock:
@@ -156,7 +169,7 @@ class TicketCheck:
             return find_ticket(config, given, justification)
         if given is not None and given.strip() and not is_shared:
             problem = f"rule {rule} asks for no ticket"
-            raise InvalidInput(TICKET, problem, "Leave it out, and name it in the reason instead.")
+            raise InvalidInput(TICKET, problem, "Leave it out, and name it in the justification instead.")
         return None
 
     def require(

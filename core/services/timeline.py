@@ -84,14 +84,17 @@ def read_timeline(
 def read_request_timeline(
     stores: Stores, policy: PolicySource, request_id: RequestId, reader: Actor, directory: Directory, now: datetime
 ) -> RequestTimeline:
-    """The timeline, for the requester, for those who may approve for the profile, and for admins.
+    """The timeline, for the requester, for admins, and for those who may approve for the profile.
 
-    Raises RequestNotFound, NotAllowed, StoreError.
+    For those, too, to whom the request escalated before it was decided. Raises RequestNotFound, NotAllowed, StoreError.
     """
     people = Judging(policy.current(), directory)
     request = people.noting(stores.requests.get_with_notes(request_id))
     if reader.id not in people.policy.ids_of(request.requester):
-        people.judge(reader, lambda known: people.policy.judge_live(known, request.profile)).require()
+        decision = people.judge_live(reader, request.profile)
+        until = request.decided_at or now
+        if not (decision.is_allowed or people.judge_decider("deny", request, reader, until).is_allowed):
+            decision.require()
     grants = _read_grants(stores, (request,))
     activity = read_activity(stores, people.policy, grants, now)
     entries = _merge(stores, (request,), (*grants, *_sessions(activity)))

@@ -40,7 +40,8 @@ _COMMENTS: Final = "maxResults=50&orderBy=-created"
 _DONE: Final = "done"
 """The status category of everything that is finished, whatever a project calls its statuses."""
 _KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*-[0-9]+")
-_WIKI_MENTION: Final = re.compile(r"\[~(?:accountid:)?([^\]\s]{1,255})\]")
+_WIKI_MENTION: Final = re.compile(r"\[~(?:accountid:)?([^\[\]\s]{1,255})\]")
+"""Each try ends at the next bracket, so that a text of brackets only takes no longer than another."""
 _NOT_SIGNED_IN: Final = ("FAILED", "DENIED")
 """In X-Seraph-LoginReason. Jira answers a token that has expired as if nobody had signed in, which sees no issues."""
 

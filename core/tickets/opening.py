@@ -19,10 +19,7 @@ TicketOpener = Callable[[TicketCheckConfig], TicketChecker]
 
 
 def open_checker(config: TicketCheckConfig, clock: Clock, seconds: float = CHECK_SECONDS) -> TicketChecker:
-    """The check, which takes at most `seconds`.
-
-    Raises InvalidInput when its secret isn't there, or its address can't be used.
-    """
+    """The check, which takes at most `seconds`. Raises InvalidInput for a missing secret or an unusable address."""
     if (jira := config.jira) is not None:
         return JiraChecker(jira.site, jira.email, read_secret(jira.token), seconds=seconds)
     if (webhook := config.webhook) is None:

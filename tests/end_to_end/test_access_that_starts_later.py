@@ -134,6 +134,11 @@ def test_start_is_chosen_in_the_form(harness: Harness) -> None:
     assert made(harness).starts_at == later
 
 
+def test_start_that_no_picker_shows_stays_in_words(harness: Harness) -> None:
+    harness.access(MIRA, "prod 9999-12-31 22:00 2h")
+    assert "Not understood, so left out: `9999-12-31 22:00`" in " ".join(walk_text(harness.modal(MIRA).blocks))
+
+
 def test_profile_that_starts_at_once_has_no_picker(harness: Harness) -> None:
     harness.access(MIRA, "staging 2h at 22:00 the job is stuck again")
     form = str(harness.modal(MIRA).blocks)
@@ -163,7 +168,7 @@ def test_start_that_cannot_be_changes_nothing(harness: Harness) -> None:
 def test_break_glass_is_never_scheduled(harness: Harness) -> None:
     harness.break_glass(AIKO, "prod incident 1h tomorrow 22:00 the certificate expires")
     form = str(harness.modal(AIKO).blocks)
-    assert "Break-glass opens now, not tomorrow 22:00. For access that starts later, use `/access`." in form
+    assert "Break-glass opens now, not tomorrow 22:00. For access that starts later, use:\\n`/access`" in form
     assert "tomorrow 22:00 the certificate expires" in form
     assert not list(harness.stores.break_glass.iterate())
     harness.break_glass(AIKO, "prod incident 1h at 22:00 the checkout went down")

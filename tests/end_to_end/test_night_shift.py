@@ -74,7 +74,7 @@ def test_night_shift_plays_from_a_request_to_the_next_shift(playground: Playgrou
     playground.move_clock(TO_HAND_OVER)
     refused = slack.run_command(SAM, INCIDENTS, "/breakglass", GLASS)
     assert refused.message is not None
-    assert "night-shift" in text_of(refused.message)
+    assert f"`/access {GLASS.replace('incident ', '')}`" in text_of(refused.message)
     assert [*playground.stores.break_glass.iterate()] == []
     assert not slack.run_command(AIKO, INCIDENTS, "/breakglass", GLASS).failure
     (event,) = slack.wait_until(lambda: [*playground.stores.break_glass.iterate()])

@@ -116,7 +116,9 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "not as shown": NotAllowed("approve", (NOT_AS_SHOWN,), "prod", ("form",)),
     "approval needs a form": ApprovalFormNeeded(records.pending(), ApprovalNeeds(confirm=True)),
     "ticket: none": InvalidInput(
-        "ticket", "this needs a ticket, and none was named", "Name one like INC-123, in the reason or as the ticket."
+        "ticket",
+        "this needs a ticket, and you named none",
+        "Name one like INC-123, in the justification or as the ticket.",
     ),
     "ticket: closed": NotAllowed("request", ("INC-12 is closed (Done); name another one",), "prod", ("ticket",)),
     "ticket: somebody else's": NotAllowed(
@@ -143,7 +145,9 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     ),
     "not known: a user group": NotKnown("request", ("Slack couldn't say whether U0REQUESTER is in S0ENGINEERS",)),
     "not known: a schedule": NotKnown(
-        "break glass", ("PagerDuty couldn't say who is on call in primary, among the users of rule on-call",)
+        "break glass",
+        ("PagerDuty couldn't say who is on call in primary, among the users of rule on-call",),
+        groups=("on-call:primary",),
     ),
     "not known: a person": NotKnown("act", ("Slack couldn't confirm who you are; please try again in a minute",)),
     "access changed since the request": NotAllowed(

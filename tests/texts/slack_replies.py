@@ -23,7 +23,7 @@ from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import explain
 from bot.views.request import replies as request_replies
 from bot.views.request.waiting import WaitingTerms, closed_hours
-from bot.views.too_long import is_about_duration, is_about_start, other_start, too_long
+from bot.views.too_long import is_about_duration, is_about_start, other_start, request_instead, too_long
 from core.errors import InvalidInput, LimitReached, NotAllowed, StoreMisconfigured, StoreUnavailable
 from core.open_requests import OPEN_REQUEST
 from core.policy.time_window import TimeWindow
@@ -115,7 +115,8 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     yield "Approve, pressed again", request_replies.voted(records.half_approved(), APPROVER, at + MINUTE)
     yield "Approve, of the requester", request_replies.own_request(REQUEST)
     next_ = (
-        "ask S0LEADS1, who may decide under rule prod too; who is on call in backup may decide once it has waited 10m"
+        "ask S0LEADS1, who may decide under rule prod too; the person on call in backup may decide once it has "
+        "waited 10m"
     )
     yield "Approve, of the requester who is on call", request_replies.own_request(REQUEST, next_)
     yield "Deny", request_replies.denied(records.denied())
@@ -148,6 +149,9 @@ def _about_lines() -> Iterator[tuple[str, Message]]:
     assert is_about_start(too_far)
     line = (PROD, "2h", "tomorrow 22:00", "deploy the fix for INC-12")
     yield "/access, starts too far ahead", other_start(too_far, "/access", *line, now=NOW, reader="")
+    why = "U0SAM is not among the users of rule glass: on-call:primary; U0SAM was on call in primary until "
+    ended = NotAllowed("break glass", (f"{why}2026-01-15 03:00 UTC, which only counts for approving now",), None)
+    yield "/breakglass, after a shift", request_instead(ended, "/access", *words, now=NOW, reader="U0SAM")
     yield "/breakglass close, several are live", which_to_close((records.active(), records.active()), "")
     yield "/breakglass close, nothing is live", nothing_to_close(None)
     yield "/breakglass close prod, nothing is live", nothing_to_close(PROD)

@@ -153,7 +153,7 @@ def _not_later(begun: BegunBreakGlass) -> list[Block]:
     if later is None or later[0].day != "tomorrow":
         return []
     when = later[0].written
-    return [context(f"Break-glass opens now, not {when}. For access that starts later, use {code(ACCESS)}.")]
+    return [context(f"Break-glass opens now, not {when}. For access that starts later, use:\n{code(ACCESS)}")]
 
 
 def profile_option(offer: BreakGlassOffer) -> Block:

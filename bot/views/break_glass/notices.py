@@ -188,6 +188,7 @@ def _reason(entry: AuditEntry) -> str:
     if isinstance(unmet, list):
         # Groups stay as the policy writes them: a mention here would notify everyone in them.
         said = (str(each).replace(f"{entry.actor} is ", "they are ") for each in unmet)
+        said = (each.replace(f"{entry.actor} was ", "they were ") for each in said)
         return "; ".join(each.replace(f"no rule lets {entry.actor} ", "no rule lets them ") for each in said)
     if "status" in details:
         return f"the request it would replace is already {details['status']}"

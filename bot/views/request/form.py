@@ -219,7 +219,7 @@ def _starts(offers: Sequence[Offer], chosen_now: Sequence[Offer], begun: BegunRe
     within = [offer.starts_within for offer in chosen_now or offers if offer.starts_within is not None]
     is_offered = len(within) == len(chosen_now) if chosen_now else wanted is not None
     if within and is_offered and begun.extended is None:
-        hint = f"Empty: with the approval. Up to {length(min(within))} ahead, if it is approved by then."
+        hint = f"Empty: as soon as it's approved. Up to {length(min(within))} ahead; it has to be approved by then."
         return [field(STARTS_AT, "Starts later?", moment_menu(wanted), hint=hint, is_optional=True)]
     if wanted is None:
         return []

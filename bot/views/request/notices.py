@@ -71,9 +71,9 @@ def still_waiting(request: Request, deciders: str, place: CardPlace = NO_PLACE) 
 
 def escalated_in_thread(request: Request, people: str, waited: timedelta, place: CardPlace = NO_PLACE) -> Message:
     """To the people whom a step of the escalation names, with the buttons to decide."""
-    line = f"his request has waited {length(waited)}, and you can decide on it now."
-    asked = f"{people}: t{line}" if people else f"T{line}"
-    asked = f"{asked} It still needs {needed(request)} {needed_by(request)}."
+    line = f"his request has waited {length(waited)}, and"
+    asked = f"{people}: t{line} you can" if people else f"T{line} more people can"
+    asked = f"{asked} decide on it now. It still needs {needed(request)} {needed_by(request)}."
     decide = _decide(f"escalated:{request.id}", request)
     return _notice(asked, None, "", context(_what(request)), decide, where_line(place))
 

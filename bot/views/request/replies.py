@@ -19,7 +19,7 @@ OWN_REQUEST: Final = (
     "Nobody decides on their own request. Nothing was changed. If you don't need it any more, cancel it."
 )
 OWN_WHILE_ON_CALL: Final = (
-    "Nobody decides on their own request, also while nobody else is on call. Nothing was changed. {next}. If you don't "
+    "Nobody decides on their own request, even if nobody else is on call. Nothing was changed. {next}. If you don't "
     "need it any more, cancel it."
 )
 

@@ -28,7 +28,7 @@ def ticket_field(examples: Iterable[str], begun: str) -> list[Block]:
     if not wanted and not begun:
         return []
     box = text_box((1, _MAX_TYPED), typed=begun[:_MAX_TYPED], example=wanted[0] if wanted else "", is_long=False)
-    hint = "Left empty, the one that your reason names counts." if wanted else "No profile that you chose asks for one."
+    hint = "Leave this empty if you named the ticket above." if wanted else "No profile that you chose asks for one."
     return [field(TICKET, "Ticket", box, hint=hint, is_optional=True)]
 
 

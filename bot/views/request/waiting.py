@@ -51,11 +51,11 @@ def closed_hours(terms: WaitingTerms, request: Request, now: datetime) -> str:
     """To who requested it: that its approvers can't approve it yet, and who can until then. Nothing in their hours."""
     if terms.hours is None or terms.hours.is_open(now):
         return ""
-    line, opens, step = f"Its approvers approve {terms.hours} only", terms.hours.next_opening(now), terms.next_step
+    line, opens, step = f"Approver hours are {terms.hours}", terms.hours.next_opening(now), terms.next_step
     # A start is its deadline, too.
     is_in_time = opens is not None and opens < request.expires_at
     if opens is not None:
-        line += f": next from {moment(opens)}" if is_in_time else f": next from {moment(opens)}, after its deadline"
+        line += f", next from {moment(opens)}" if is_in_time else f", next from {moment(opens)}, after its deadline"
     if terms.anytime:
         return f"{line}. Until then, {terms.anytime} can approve it."
     if step is not None and (opens is None or step.at < opens):
@@ -64,8 +64,8 @@ def closed_hours(terms: WaitingTerms, request: Request, now: datetime) -> str:
 
 
 def _hours(hours: TimeWindow, anytime: str, now: datetime) -> str:
-    line = f"Approvers approve {hours} only"
+    line = f"Approver hours: {hours}"
     opens = hours.next_opening(now) if not hours.is_open(now) else None
     if opens is not None:
-        line += f": next from {moment(opens)}"
-    return f"{line}; {anytime} at any time" if anytime else line
+        line += f" · next from {moment(opens)}"
+    return f"{line} · {anytime} at any time" if anytime else line

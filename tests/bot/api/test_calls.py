@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -101,9 +101,13 @@ def test_request_may_start_later(api: ServedApi, token: str) -> None:
     api.requests.approve(RequestId(made.body["id"]), Actor(id=JON))
     approved = api.ask("GET", f"/v1/requests/{made.body['id']}", token).body
     assert (approved["access_opens_at"], approved["access_ends_at"]) == (opens, "2026-01-17T00:00:00.000000Z")
+    early = api.ask("POST", "/v1/requests", token, {**body, "starts_at": "2026-01-10T22:00:00Z"})
+    assert (early.status, early.body["field"]) == (422, "starts_at")
     assert api.ask("GET", "/v1/profiles", token).body["profiles"][0]["starts_within_seconds"] == 2 * 86_400
-    refused = api.ask("POST", "/v1/requests", token, {**body, "starts_at": "2026-01-10T22:00:00Z"})
-    assert (refused.status, refused.body["field"]) == (422, "starts_at")
+    api.clock.set(datetime(2026, 1, 16, 22, tzinfo=UTC))
+    begun = api.ask("GET", f"/v1/requests/{made.body['id']}", api.paper.pair()).body
+    assert (approved["is_ahead"], begun["is_ahead"]) == (True, False)
+    assert approved["version"] != begun["version"]
 
 
 def test_same_key_gives_the_same_request(api: ServedApi, token: str) -> None:

@@ -126,7 +126,7 @@ class TestExplainRequests:
         assert "approved automatically: yes" in on_workday
         on_weekend = explain(*asked, WEEKEND, profile="staging", user="U0NEW").output
         assert "approved automatically: no" in on_weekend
-        assert "  ✗ it is outside mon, tue, wed, thu, fri 09:00-17:00 Europe/Berlin" in on_weekend
+        assert "  ✗ it is outside Mon-Fri 09:00-17:00 Europe/Berlin" in on_weekend
 
     def test_terminal_without_the_two_marks_gets_words(self) -> None:
         result = CliRunner(charset="ascii").invoke(

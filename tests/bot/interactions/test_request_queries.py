@@ -130,7 +130,7 @@ def test_requester_reads_who_approves_until_the_hours_open(stores: Stores, clock
         return lists.closed_hours(stores.requests.get(made))
 
     (made,) = asked(stores, clock, 1)
-    assert f"Before that, it escalates to 1 person <!date^{int(clock.now().timestamp()) + 600}" in said(STEP)
+    assert f"Before that, it escalates to one person <!date^{int(clock.now().timestamp()) + 600}" in said(STEP)
     # The hours open only after its hour is over.
     assert "after its deadline. Request it again in these hours." in said(STEP[STEP.index(b"    approver_hours") :])
     clock.advance(timedelta(minutes=10))
@@ -180,3 +180,9 @@ def test_break_glass_is_offered_only_to_those_it_is_allowed(
 
     assert "Break the glass instead" in str(lists.page(MINE, LEAD, 1).blocks)
     assert "Break the glass instead" not in str(lists.page(MINE, ANN, 1).blocks)
+
+
+def test_nothing_opens_now_instead_of_a_later_start(lists: RequestQueries, stores: Stores, clock: FrozenClock) -> None:
+    later = a_request(requester=LEAD.id, profile=PROD, now=clock.now()).schedule(clock.now() + HOUR)
+    stores.requests.create(later, EntryDraft.of(later, AuditAction.REQUEST_SUBMITTED, LEAD.id))
+    assert "Break the glass instead" not in str(lists.page(MINE, LEAD, 1).blocks)

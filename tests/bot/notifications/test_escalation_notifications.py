@@ -32,6 +32,7 @@ STEPPED: Final = {
         "    escalation: [{after: 10m, to: [on-call:secondary]}, {after: 30m, to: [U0CLEO, S0ENGINEERS]}]\n"
     ),
 }
+SAME: Final = f"same_person: [[{RITA.id}, {ANN.id}]]\n"
 TEN: Final = timedelta(minutes=10)
 
 
@@ -64,6 +65,15 @@ def test_who_is_on_call_is_mentioned_and_gets_a_dm(night: Office) -> None:
     assert not [each for each in (BOB, CLEO, EVE) if f"<@{each.id}>" in card]
     assert "You're on call, and can decide" in night.directs(ANN.id)[0]
     assert night.directs(BOB.id) == []
+
+
+def test_other_id_of_somebody_involved_is_not_asked(night: Office) -> None:
+    night.policy.edit({**STEPPED, "groups:\n": STEPPED["groups:\n"].replace("on_call", f"{SAME}on_call")})
+    night.submit()
+    night.deliver()
+    # The requester is on call, under another id.
+    assert night.directs(ANN.id) == []
+    assert f"<@{ANN.id}>" not in says(night.card())
 
 
 def test_each_step_is_announced_to_its_people_once(night: Office) -> None:
@@ -132,4 +142,4 @@ def test_card_says_the_hours_of_the_approvers(office: Office) -> None:
     office.clock.set(office.clock.now().replace(hour=20))
     office.submit()
     office.deliver()
-    assert "Approvers approve every day 09:00-17:00 UTC only: next from <!date^" in says(office.card())
+    assert "Approver hours: every day 09:00-17:00 UTC · next from <!date^" in says(office.card())

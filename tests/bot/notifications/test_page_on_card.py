@@ -10,6 +10,7 @@ import pytest
 from core.access.grant import GrantId
 from core.outbox.outbox import deliver_due
 from core.targets.base import TargetRefused
+from localslack.faults import Refuse
 from tests.bot.notifications.access_office import EDITS, AccessOffice
 from tests.bot.notifications.harness import HOUR, Office, says
 from tests.bot.notifications.page_office import WITH_PAGER, PageOffice
@@ -55,6 +56,18 @@ def test_acknowledgement_redraws_the_card_once(office: Office, paging: PageOffic
     assert shown.index("Acknowledged") < shown.index("request:approve")
     assert len([each for each in office.slack.calls_of("chat.update") if "Acknowledged" in str(each)]) == 1
     assert office.replies() == []
+
+
+def test_card_that_cannot_be_redrawn_holds_up_no_other(office: Office, paging: PageOffice) -> None:
+    first, second = paging.submit(), paging.declare()
+    paging.deliver(office.sink)
+    for each in (first, second):
+        paging.duty.acknowledge(each.id, "Sam Example", paging.clock.now())
+    office.slack.faults.next(Refuse("is_archived"), "chat.update")
+    paging.watch.poll()
+    paging.deliver(office.sink)
+    assert len([each for each in office.cards() if "Acknowledged by Sam" in says(each)]) == 1
+    assert office.waiting() == []
 
 
 def test_card_of_another_instance_shows_it_to_the_end(office: Office, paging: PageOffice) -> None:

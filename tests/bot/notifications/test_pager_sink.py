@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING
@@ -18,10 +20,11 @@ from core.request import RequestId
 from core.review import Verdict
 from tests.bot.notifications.page_office import HOUR, PAGER, WITH_PAGER, PageOffice
 from tests.core.services.harness import ANN, BOB, CLEO, DEPLOY, EVE, NOTES, RITA
-from tests.harness.pagers import ROUTING_KEY, FakePagerDuty
+from tests.harness.pagers import REST_KEY, ROUTING_KEY, FakePagerDuty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from core.stores.base import Stores
     from tests.core.services.harness import ChangingPolicy
@@ -121,6 +124,41 @@ def test_page_is_taken_back_when_the_rule_pages_no_more(paging: PageOffice, poli
     paging.deny(request)
     paging.deliver()
     assert paging.summaries() == []
+
+
+@pytest.mark.parametrize("now", ["pager: {incident_io: {alert_source: SRC1, token: env:OTHER}}\n", ""])
+def test_page_is_taken_back_where_it_was_sent(paging: PageOffice, policy: ChangingPolicy, now: str) -> None:
+    request = paging.submit()
+    paging.deliver()
+    policy.edit({"\nversion: 1\n": f"\nversion: 1\n{now}"})
+    paging.deny(request)
+    paging.deliver()
+    assert (paging.summaries(), paging.stores.outbox.measure_backlog(10).waiting) == ([], 0)
+
+
+def test_page_of_a_pager_whose_keys_are_gone_is_named(
+    paging: PageOffice, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = paging.submit()
+    paging.deliver()
+    paging.use(Pagers({"incident_io": lambda _: paging.open_pager()}))
+    monkeypatch.delenv("PAGER_KEY", raising=False)
+    other = "pager: {incident_io: {alert_source: SRC1, token: env:OTHER}}"
+    paging.policy.edit({"\nversion: 1\n": f"\nversion: 1\n{other}\n"})
+    paging.deny(request)
+    with caplog.at_level(logging.WARNING):
+        assert paging.deliver().delivered == 1
+    assert f"{request.chain}: its page stays open in PagerDuty: resolve it there" in caplog.text
+
+
+def test_page_that_was_tampered_with_is_taken_back(paging: PageOffice, tmp_path: Path) -> None:
+    request = paging.submit()
+    paging.deliver()
+    paging.deny(request)
+    with closing(sqlite3.connect(tmp_path / "countersign.db")) as connection, connection:
+        connection.execute("UPDATE ledgers SET body = replace(body, '\"PagerDuty\"', '\"another\"')")
+    paging.deliver()
+    assert (paging.summaries(), paging.pages.find(request.chain)) == ([], None)
 
 
 def test_request_on_behalf_pages_once_it_is_confirmed(paging: PageOffice) -> None:
@@ -253,3 +291,18 @@ def test_key_that_is_missing_waits_for_a_fix(
         "pager: the pager can't be used: the variable PAGER_KEY has no secret in it. "
         "Set it where Countersign runs, and restart Countersign."
     )
+    assert "the trigger was not taken: the pager can't be used: the variable PAGER_KEY" in caplog.text
+    assert paging.observer.counts == [("trigger", "failed")]
+
+
+def test_key_that_is_back_pages_within_seconds(paging: PageOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGER_REST", REST_KEY)
+    monkeypatch.setenv("PAGER_KEY", f"{ROUTING_KEY[:16]}\n{ROUTING_KEY[:15]}")
+    paging.use(Pagers())
+    paging.submit()
+    assert paging.deliver().postponed == 1
+    (waiting,) = paging.stores.outbox.iterate_due(paging.clock.now() + HOUR)
+    assert waiting.problem is not None
+    assert "what is in env:PAGER_KEY can't be a key" in waiting.problem
+    assert ROUTING_KEY[:15] not in waiting.problem
+    assert waiting.due_at - paging.clock.now() < timedelta(seconds=5)

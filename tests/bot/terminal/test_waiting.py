@@ -66,6 +66,15 @@ def test_a_profile_that_opens_nothing_is_granted_at_once(server: ScriptedServer,
     assert waiter.wait() is Outcome.GRANTED
 
 
+def test_a_profile_that_opens_nothing_waits_for_its_start(server: ScriptedServer, waiter: Waiter) -> None:
+    opens_at = answers.now() + timedelta(days=1)
+    ahead = answers.request(RequestStatus.APPROVED, is_ahead=True, access_opens_at=opens_at, version="v-ahead")
+    server.expect(POLL, ahead)
+    server.expect(POLL, answers.request(RequestStatus.APPROVED, access_opens_at=opens_at))
+    assert waiter.wait() is Outcome.GRANTED
+    assert "Approved. Waiting for access to prod to start, until " in waiter.written.getvalue()
+
+
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [

@@ -61,7 +61,7 @@ def test_requester_alone_on_call_reads_whom_to_ask() -> None:
     pressed = Interaction("U0SAM1", None, 0.0, record=request.chain)
     message = refused(pressed, error, (), A_MOMENT, lambda _: None).message
     assert message.text == (
-        "Nobody decides on their own request, also while nobody else is on call. Nothing was changed. Ask "
+        "Nobody decides on their own request, even if nobody else is on call. Nothing was changed. Ask "
         "<!subteam^S0LEADS1> or <@U0BEN1>, who may decide under rule prod too. If you don't need it any more, "
         "cancel it."
     )

@@ -27,6 +27,8 @@ from tests.harness.pagers import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.harness.pagers import Answer
+
 AT = datetime(2026, 1, 15, 22, 4, tzinfo=UTC)
 KEY = "0123456789abcdef"
 PAGE = PagerAlert(KEY, "Sam requests prod for 2h: approval needed", Severity.ERROR, AT, "request", "prod")
@@ -111,6 +113,7 @@ def test_longest_page_keeps_the_bounds(served: tuple[Pager, PagerServer]) -> Non
         ({"Retry-After": "7"}, timedelta(seconds=7)),
         ({"ratelimit-reset": "12"}, timedelta(seconds=12)),
         ({"Retry-After": "soon"}, RATE_LIMIT_PAUSE),
+        ({"ratelimit-reset": "1795000000"}, timedelta(minutes=5)),
     ],
 )
 def test_rate_limit_asks_for_a_pause(
@@ -178,6 +181,8 @@ def test_first_acknowledgement_is_read_back(duty: FakePagerDuty) -> None:
     [
         {},
         {"incidents": "none"},
+        {"incidents": 5},
+        {"incidents": [{"acknowledgements": [{"at": "0001-01-01T00:00:00+14:00", "acknowledger": {"summary": "x"}}]}]},
         {"incidents": [None, {}, {"acknowledgements": [{}, {"at": "x", "acknowledger": {"summary": "Sam"}}]}]},
         {"incidents": [{"acknowledgements": [{"at": "2026-01-15T22:04:00Z", "acknowledger": {"summary": " "}}]}]},
     ],
@@ -187,6 +192,18 @@ def test_answer_that_says_nothing_acknowledges_nothing(
 ) -> None:
     monkeypatch.setattr(duty, "answer", lambda *_: (200, given, {}))
     assert pagerduty(duty).find_acknowledged([KEY]) == {}
+
+
+def test_what_was_read_before_a_refusal_is_kept(duty: FakePagerDuty, monkeypatch: pytest.MonkeyPatch) -> None:
+    pager, first, answer = pagerduty(duty), "fedcba9876543210", duty.answer
+    pager.trigger(replace(PAGE, key=first))
+    duty.acknowledge(first, "Sam Example", AT)
+
+    def refuse_others(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        return answer(method, path, headers, body) if first in path else (429, {}, {})
+
+    monkeypatch.setattr(duty, "answer", refuse_others)
+    assert list(pager.find_acknowledged([first, KEY])) == [first]
 
 
 def test_rest_key_that_is_refused_names_its_place(duty: FakePagerDuty) -> None:

@@ -107,8 +107,11 @@ def test_decision_says_that_it_escalated() -> None:
     allowed = judge(policy(TWO_STEPS), SAM, timedelta(minutes=10))
     assert "U0SAM is named among those to whom rule main escalated it" in [each.text for each in allowed.conditions]
     refused = judge(policy(TWO_STEPS), LEA, timedelta(minutes=10))
-    (said,) = refused.unmet
-    assert said == "U0LEA is not among the approvers of rule main, and those to whom it escalated: U0ANN, U0SAM"
+    assert refused.unmet == (
+        "U0LEA is not among the approvers of rule main, and those to whom it escalated: U0ANN, U0SAM",
+        "U0LEA may decide once it has waited 30m",
+    )
+    assert len(judge(policy(TWO_STEPS), UserId("U0BEN"), timedelta(minutes=10)).unmet) == 1
 
 
 def test_user_group_of_a_step_is_asked_about_once_it_came() -> None:
@@ -135,8 +138,8 @@ def test_refusal_outside_the_hours_says_when_they_open() -> None:
     assert caught.value.unmet == ("hours",)
     (said,) = caught.value.reasons
     assert said == (
-        "approvers of rule main may approve only in their hours, mon, tue, wed, thu, fri 09:00-17:00 UTC, "
-        "which open next on Tue 13 Jan 09:00"
+        "approvers of rule main may approve only in their hours, Mon-Fri 09:00-17:00 UTC, "
+        "which open next on 2026-01-13 09:00 UTC"
     )
 
 

@@ -260,7 +260,7 @@ class TestBreakGlass:
         assert decision.unmet == (
             "reason code other isn't allowed (allowed: security)",
             "3h is longer than the 2h that are allowed",
-            "it is outside sat, sun 00:00-24:00 UTC",
+            "it is outside Sat, Sun 00:00-24:00 UTC",
             "an MFA code is required and was not verified",
         )
 

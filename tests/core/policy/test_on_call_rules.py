@@ -108,6 +108,15 @@ def test_decision_says_the_duty_in_words(held: Duty, said: str) -> None:
     assert decision.duty == held
 
 
+def test_refusal_says_that_a_shift_just_ended() -> None:
+    (_, said) = break_glass(sam(duty((False, True), ends=timedelta(minutes=-1)))).unmet
+    assert said == (
+        "U0SAM1 is not among the users of rule glass: group:responders; U0SAM1 was on call in primary until "
+        "2026-01-15 16:59 UTC, which only counts for approving now"
+    )
+    assert "was on call" not in " ".join(break_glass(sam(duty((False, False)))).unmet)
+
+
 def test_details_keep_source_schedule_and_shift_once() -> None:
     held = duty((True, True))
     assert approve(sam(held)).to_details()["on_call"] == [held.to_details()]
@@ -277,12 +286,12 @@ def test_person_named_by_id_is_never_stopped(judged: Policy, duties: dict[OnCall
         (
             'approvers: ["on-call:primary"]\n    escalate_after: 10m\n    escalate_to: ["on-call:night", S0LEADS]',
             0,
-            "who is on call in night or S0LEADS may decide once it has waited 10m",
+            "the person on call in night or S0LEADS may decide once it has waited 10m",
         ),
         (
             'approvers: ["on-call:primary"]\n    escalate_after: 10m\n    escalate_to: ["on-call:night", S0LEADS]',
             10,
-            "ask who is on call in night or S0LEADS, who may decide under rule prod too",
+            "ask the person on call in night or S0LEADS, who may decide under rule prod too",
         ),
     ],
 )
@@ -346,6 +355,22 @@ def notes(*edits: tuple[str, str]) -> list[str]:
     document = parse_policy(text.encode()).document
     named = document.named_people().leaves(tuple(each for _, each in all_selectors(document)))
     return [f"{'.'.join(map(str, each.path))}: {each.problem}" for each in find_on_call_notes(document, named)]
+
+
+LATER_RULE: Final = "  - {{name: leads, profiles: [prod], users: [U0BEN1{}], max_duration: 1h}}\n"
+
+
+def test_rule_that_a_schedule_above_it_may_stop_is_noted() -> None:
+    """The search for the rule ends at one that can't be judged, also for who is named by id further down."""
+    last = 'users: ["group:responders"], max_duration: 1h}\n'
+    assert notes((last, last + LATER_RULE.format(", U0EVE1"))) == [
+        (
+            "break_glass.1.users: while PagerDuty can't be asked, nobody knows whether rule glass decides about U0EVE1 "
+            "instead, so this rule doesn't apply"
+        )
+    ]
+    policy = parse_policy(RULES.replace(last, last + LATER_RULE.format(", U0EVE1")).encode())
+    assert break_glass(Actor(id=UserId("U0EVE1")), policy).needs == {PRIMARY}
 
 
 def test_rule_that_depends_on_a_schedule_is_noted() -> None:

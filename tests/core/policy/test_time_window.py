@@ -117,7 +117,10 @@ def test_window_that_is_always_open_is_a_mistake() -> None:
 
 
 def test_window_is_written_in_one_line() -> None:
-    assert str(window("09:00-17:00", days=(Day.MON, Day.FRI))) == "mon, fri 09:00-17:00 Europe/Berlin"
+    assert str(window("09:00-17:00", days=(Day.MON, Day.FRI))) == "Mon, Fri 09:00-17:00 Europe/Berlin"
+    assert str(window("09:00-17:00", days=(Day.SUN, Day.WED, Day.TUE, Day.MON))) == (
+        "Mon-Wed, Sun 09:00-17:00 Europe/Berlin"
+    )
     assert str(window("22:00-06:00")) == "every day 22:00-06:00 Europe/Berlin"
 
 

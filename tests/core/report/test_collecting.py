@@ -54,6 +54,17 @@ def read(path: Path, book: SpooledRows, period: Period) -> TrailReading:
         return collect(stores.audit, read_seal_check(stores.audit, ring), period, book, lambda _: None)
 
 
+@pytest.mark.parametrize("opens", ["2026-01-16T22:00:00.000000Z", ""])
+def test_given_time_counts_from_the_opening(opens: str) -> None:
+    # Without a time of its own, it opened with the approval: an older version knows no start.
+    ends = "2026-01-16T23:00:00.000000Z" if opens else "2026-01-15T04:00:00.000000Z"
+    row = ReportedRequest(
+        "1", "2026-01-15T02:00:00.000000Z", decided_at="2026-01-15T03:00:00.000000Z", asked_seconds=7200,
+        starts_at="2026-01-16T22:00:00.000000Z", access_opens_at=opens, access_ends_at=ends,
+    )  # fmt: skip
+    assert row.given_seconds == 3600
+
+
 def test_rows_say_what_was_decided(story: Path, book: SpooledRows) -> None:
     reading = read(story, book, Period(MORNING - DAY, NOW, UTC))
     requests, (event,) = list(book.iterate(ReportedRequest)), list(book.iterate(ReportedEvent))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
-from core.schedules.base import ScheduleRefused, ScheduleUnavailable
+from core.schedules.base import SchedulePerson, ScheduleRefused, ScheduleUnavailable, Shift, read_shift
 from tests.core.schedules.benches import JO, KEY_VARIABLE, SAM, SOURCES, SourceBench, open_bench
 from tests.harness.schedule_server import RosterPerson, ServedAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from core.schedules.base import Shift
     from tests.harness.clock import FrozenClock
 
 T0 = datetime(2026, 1, 15, 8, tzinfo=UTC)
@@ -86,6 +85,13 @@ def test_empty_shift_is_nobodys(bench: SourceBench) -> None:
     bench.add(JO, T0, T0 + HOUR)
 
     assert _emails(bench.source.find_shifts(T0 - HOUR, T0 + HOUR)) == ["jo@example.com"]
+
+
+def test_shift_at_the_ends_of_time_has_no_end() -> None:
+    east, west = (timezone(timedelta(hours=hours)) for hours in (14, -12))
+    person = SchedulePerson(source_id="P1", name="Sam")
+    shift = read_shift(person, datetime(1, 1, 1, tzinfo=east), datetime(9999, 12, 31, 23, tzinfo=west))
+    assert shift == Shift(person=person)
 
 
 def test_more_shifts_than_a_page_holds_are_all_found(bench: SourceBench) -> None:

@@ -166,6 +166,12 @@ def test_process_that_does_not_end_in_time_is_killed() -> None:
         read_apart(CalendarTask(since=T0, until=T0 + DAY), NEVER, wait_seconds=0.1)
 
 
+def test_machine_without_processes_reads_no_calendar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(ScheduleUnavailable, match=r"no process \(FileNotFoundError\)"):
+        read_apart(CalendarTask(since=T0, until=T0 + DAY), b"")
+
+
 def test_process_gets_none_of_the_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
     shown = "import json, os; print(json.dumps({'title': ' '.join(os.environ)}))"

@@ -11,7 +11,7 @@ from core.errors import NotKnown
 from core.on_call import on_call_name
 from core.policy.loader import parse_policy
 from core.schedules.base import SchedulePerson
-from core.schedules.people import FOUND_FOR, KEPT_FOR, NOBODY_FOR, PeopleOnCall, PeopleTable
+from core.schedules.people import FOUND_FOR, NOBODY_FOR, PeopleOnCall, PeopleTable
 from tests.harness.clock import FrozenClock
 
 SAM, KIM, SAMS_OTHER = UserId("U0SAM"), UserId("U0KIM"), UserId("U0SAM2")
@@ -128,14 +128,14 @@ def test_answer_about_an_address_is_used_again(who: str, asked_again_after: time
     assert asked == [1, 1, 2]
 
 
-def test_last_answer_counts_for_an_hour_while_slack_is_away() -> None:
+def test_last_answer_counts_for_ten_minutes_while_slack_is_away() -> None:
     mail, clock = Mail(sam=SAM), FrozenClock()
     people = PeopleOnCall(mail.find, lambda _: None, clock)
     sam = somebody(email="sam@example.com")
     people.find(sam, PeopleTable())
     mail.is_away = True
 
-    clock.advance(KEPT_FOR - timedelta(seconds=1))
+    clock.advance(timedelta(minutes=10, seconds=-1))
     assert people.find(sam, PeopleTable()).user_id == SAM
     clock.advance(timedelta(seconds=1))
     assert not people.find(sam, PeopleTable()).is_known

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.actor import UserId
+from core.actor import Actor, UserId
+from core.directory import FixedDirectory
 from core.errors import NotKnown
 from core.on_call import HAND_OVER_GRACE, on_call_name
 from core.policy.evaluator import Policy
@@ -19,6 +22,7 @@ from core.schedules import watched
 from core.schedules.base import SchedulePerson, ScheduleRefused, ScheduleUnavailable, Shift
 from core.schedules.roster import ScheduleRoster
 from core.schedules.watched import FIRST_PAUSE, LOOK_AHEAD, LOOK_BACK, REFRESH_AFTER, REMAP_AFTER
+from core.services.membership import Judging
 from tests.core.schedules.scripted_source import ScriptedSource, away
 from tests.harness.clock import A_MOMENT, FrozenClock
 
@@ -198,6 +202,16 @@ def test_hand_over_is_judged_by_the_shift_in_hand_and_refreshed() -> None:
         assert watch.roster.on_call_now(PRIMARY) == (KIM,)
 
 
+def test_source_that_hangs_keeps_no_process_from_ending() -> None:
+    with watching(a_shift(SAM)) as watch:
+        watch.source.hold()
+        watch.said(SAM, wait=0.0)
+        watch.source.wait_until_asked()
+        assert {each.daemon for each in threading.enumerate() if each.name.startswith("on-call")} == {True}
+        watch.roster.close()
+        watch.source.release()
+
+
 def test_source_that_hangs_is_not_waited_for_by_every_click() -> None:
     with watching(a_shift(SAM)) as watch:
         watch.source.hold()
@@ -315,6 +329,20 @@ def test_answer_is_unknown_after_the_clock_was_set_back() -> None:
         assert watch.said(SAM, wait=0.0) is None
         watch.refresh()
         assert watch.said(SAM, wait=0.0) == (True, True)
+
+
+def test_old_answer_is_not_made_new_by_setting_the_clock_back() -> None:
+    with watching(a_shift(SAM)) as watch:
+        watch.refresh()
+        watch.source.failure = away()
+        schedule = watch.roster._schedules()[PRIMARY]  # noqa: SLF001 - its age is by the machine's clock
+        seen = []
+        # By the clock of the wall, no time has passed.
+        for seconds in (0, 60, 300):
+            schedule._elapsed = lambda passed=seconds: time.monotonic() + passed  # type: ignore[misc] # noqa: SLF001
+            seen.append(watch.said(SAM))
+
+        assert seen == [(True, True), (None, True), None]
 
 
 def test_pause_ends_when_the_clock_is_set_back() -> None:
@@ -439,3 +467,14 @@ def test_metrics_know_how_old_answers_are() -> None:
 
         watch.clock.advance(SECOND)
         assert watch.roster.count_unknown() == 1
+
+
+def test_use_case_under_way_gets_no_answer_of_a_later_version() -> None:
+    with watching(a_shift(SAM)) as watch:
+        earlier, later = watch.file.policy, a_policy("{primary: {demo: {schedule: two}}}")
+        watch.file.policy = later
+        watch.refresh()
+        for policy, is_known in ((later, True), (earlier, False)):
+            people = Judging(policy, FixedDirectory(roster=watch.roster))
+            asked = people.ask(Actor(id=SAM), lambda _: frozenset({PRIMARY}))
+            assert (asked.on_call(PRIMARY) is not None) is is_known

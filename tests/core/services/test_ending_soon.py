@@ -156,6 +156,19 @@ def test_access_that_is_extended_needs_no_reminder(
     assert len(grants.remind_due()) == 1, "now nothing outlasts it"
 
 
+@pytest.mark.parametrize("gap", [timedelta(0), MINUTE])
+def test_access_that_starts_by_the_end_outlasts_it(
+    requests: RequestService, grants: GrantService, policy: ChangingPolicy, clock: FrozenClock, gap: timedelta
+) -> None:
+    change_access(policy, {"    remind_after: 3h\n": "    remind_after: 3h\n    starts_within: 2d\n"})
+    first = approve(requests)
+    later = request_id_of(requests.submit(RITA, "prod", HOUR, DEPLOY, starts_at=first.life_ends_at() + gap))
+    requests.approve(later, ANN)
+    requests.approve(later, BOB)
+    clock.advance(HOUR - MINUTE)
+    assert sources(grants.remind_due()) == ([first.chain] if gap else [])
+
+
 def test_extension_of_one_right_alone_still_reminds(
     requests: RequestService, grants: GrantService, clock: FrozenClock
 ) -> None:

@@ -16,6 +16,7 @@ from core.errors import NotAllowed
 from core.request import Request, RequestId, RequestStatus
 from core.services import RequestService
 from core.services.previews import Previews
+from core.services.timeline import read_request_timeline
 from tests.builders import HOUR
 from tests.core.services.harness import (
     ANN,
@@ -96,6 +97,21 @@ def test_step_decides_though_nobody_announced_it(
     clock.advance(10 * MINUTE)
     approved = requests.approve(id_of(pending), SAM)
     assert (approved.status, approved.escalated_steps) == (RequestStatus.APPROVED, 0)
+
+
+def test_step_reads_the_timeline_of_what_it_may_decide(
+    requests: RequestService, stores: Stores, policy: ChangingPolicy, clock: FrozenClock, pending: Request
+) -> None:
+    def read(reader: Actor) -> Request:
+        return read_request_timeline(stores, policy, id_of(pending), reader, FixedDirectory(), clock.now()).request
+
+    clock.advance(10 * MINUTE)
+    denied = requests.deny(id_of(pending), SAM, "not today")
+    clock.advance(HOUR)
+    assert read(SAM) == denied
+    # Its step would have come by now.
+    with pytest.raises(NotAllowed, match="U0LEA is not among the approvers"):
+        read(LEA)
 
 
 @pytest.mark.parametrize("end", ["approve", "deny", "cancel", "expire"])

@@ -181,6 +181,18 @@ def test_requester_alone_on_call_reads_whom_to_ask(requests: RequestService, sto
     assert stores.requests.get(request_id_of(asked)).approvals == ()
 
 
+def test_who_asked_for_somebody_reads_whom_to_ask(
+    requests: RequestService, policy: ChangingPolicy, rota: WrittenRota
+) -> None:
+    policy.edit({**BY_SCHEDULE, "requesters: [U0RITA, U0ANN]": "requesters: [U0ANN, U0BOB]"})
+    rota.put("primary", ANN.id, 9 * HOUR)
+    asked = requests.submit(ANN, "prod", HOUR, DEPLOY, on_behalf_of=BOB)
+    for each, said in ((ANN, "nobody else is on call"), (BOB, "U0BOB is the requester, and nobody")):
+        with pytest.raises(NotAllowed, match=said) as refusal:
+            requests.deny(request_id_of(asked), each, "not today")
+        assert "ask U0" not in str(refusal.value)
+
+
 def test_requester_who_is_not_on_call_reads_no_way_on(requests: RequestService, rota: WrittenRota) -> None:
     rota.put("primary", ANN.id, 9 * HOUR)
     asked = requests.submit(RITA, "prod", HOUR, DEPLOY)

@@ -95,7 +95,7 @@ def test_start_beyond_the_rule_says_how_far(requests: RequestService) -> None:
 
 def test_rule_without_starts_within_is_for_now(requests: RequestService, policy: ChangingPolicy) -> None:
     change_access(policy, {})
-    with pytest.raises(NotAllowed, match="rule prod gives access from now on only"):
+    with pytest.raises(NotAllowed, match="access under rule prod can't start later"):
         ask(requests)
 
 
@@ -103,7 +103,7 @@ def test_deciding_vote_judges_the_start_again(requests: RequestService, policy: 
     pending = request_id_of(ask(requests))
     requests.approve(pending, ANN)
     change_access(policy, {})
-    with pytest.raises(NotAllowed, match="gives access from now on only"):
+    with pytest.raises(NotAllowed, match="can't start later"):
         requests.approve(pending, BOB)
 
 

@@ -82,6 +82,9 @@ def test_data_center_knows_people_by_their_names() -> None:
         assert whose(jira, rita) is True
         jira.has(Issue("INC-12", assignee=JiraUser("jon"), mentions=("ritata",)))
         assert whose(jira, rita) is False
+        # A mention begins at its own bracket. Otherwise each bracket of a long text would be read on to the end.
+        jira.has(Issue("INC-12", assignee=JiraUser("jon"), mentions=("[~" * 200 + "rita",)))
+        assert whose(jira, rita) is True
         assert jira.calls[0] == "/rest/api/2/issue/INC-12"
 
 
