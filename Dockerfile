@@ -1,6 +1,6 @@
 # Countersign as an image: docker build --tag countersign .
-# It runs as nobody in particular (65532), on a read-only root. All that it writes is in /var/lib/countersign, and in
-# /tmp. Settings come from the environment, the policy from /etc/countersign/policy.yml. docs/deploying.md has the rest.
+# It runs as user 65532, on a read-only root. All that it writes is in its working directory, /var/lib/countersign, and
+# in /tmp. Settings come from the environment or from a file: serve --env-file. docs/deploying.md has the rest.
 
 # The digest belongs to the tag at the time it was written here; Dependabot brings both up to date. Any image with
 # Python 3.11 or newer, its venv module and certificates will do: --build-arg BASE=…
@@ -41,8 +41,6 @@ ENV PATH=/opt/countersign/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/var/lib/countersign \
-    COUNTERSIGN_STORE=sqlite:////var/lib/countersign/countersign.db \
-    COUNTERSIGN_POLICY=/etc/countersign/policy.yml \
     COUNTERSIGN_METRICS=0.0.0.0:9464
 USER 65532:65532
 WORKDIR /var/lib/countersign
