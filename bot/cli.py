@@ -35,7 +35,7 @@ _INTERRUPTED: Final = 130
 
 _BUILT_IN: Final = (
     "access", "audit", "aws", "broker", "completion", "credentials", "devices", "doctor", "exec", "init", "ledgers",
-    "login", "logout", "mcp", "mfa", "policy", "report", "request", "serve", "slack", "sweep", "tables",
+    "login", "logout", "mcp", "mfa", "pager", "policy", "report", "request", "serve", "slack", "sweep", "tables",
 )  # fmt: skip
 """Each is the name of a module in `bot.commands`, and of the command in it."""
 

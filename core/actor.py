@@ -1,23 +1,27 @@
 """Who acts: the ids of people, user groups and profiles, and the Actor whom policy judges.
 
 Invariant: an Actor is a person whose identity was verified before it was made. `core/` never sees anybody else, and
-never takes an identity from the text of a message. A user group about which nobody answered is neither a yes nor a no.
+never takes an identity from the text of a message. A user group or a schedule about which nobody answered is neither a
+yes nor a no.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Final, NewType, Self
+from typing import Annotated, Final, NewType, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from core.duty import Duty, OnCallName
 from core.errors import InvalidInput
 
 UserId = NewType("UserId", str)
 """A Slack user id, such as U0AB12CD3: stable where names and e-mail addresses are not."""
 UserGroupId = NewType("UserGroupId", str)
 """A Slack user group id, such as S0ENGINEERS."""
+Need: TypeAlias = UserGroupId | OnCallName
+"""What has to be known about a person before a rule can judge them: a user group, or a schedule."""
 ProfileName = NewType("ProfileName", str)
 """What access is asked for: an AWS profile, or any named privilege."""
 ChannelId = NewType("ChannelId", str)
@@ -117,7 +121,8 @@ class Actor(BaseModel):
     """A verified person, as policy judges them. `name` and `email` are for display unless an operator trusts e-mail.
 
     With `service`, it is not the person who acts but this service of theirs, with no right but those of the service.
-    `memberships` has the user groups about which Slack answered, and whether the person is in them.
+    `memberships` has the user groups about which Slack answered, and whether the person is in them; `duties` has the
+    schedules that answered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -127,10 +132,15 @@ class Actor(BaseModel):
     email: str | None = None
     service: ValidServiceName | None = None
     memberships: Mapping[UserGroupId, bool] = {}
+    duties: Mapping[OnCallName, Duty] = {}
 
     def is_in(self, group: UserGroupId) -> bool | None:
         """Whether the person is in this user group; None when that is not known."""
         return self.memberships.get(group)
+
+    def on_call(self, name: OnCallName) -> Duty | None:
+        """What this schedule says about the person; None when nobody answered."""
+        return self.duties.get(name)
 
     @property
     def owner(self) -> Self:
@@ -140,3 +150,7 @@ class Actor(BaseModel):
     def with_memberships(self, answers: Mapping[UserGroupId, bool]) -> Self:
         """The same person, about whom more is known."""
         return self.model_copy(update={"memberships": {**self.memberships, **answers}})
+
+    def with_duties(self, answers: Mapping[OnCallName, Duty]) -> Self:
+        """The same person, about whose schedules more is known."""
+        return self.model_copy(update={"duties": {**self.duties, **answers}})

@@ -15,6 +15,7 @@ from pydantic import JsonValue, model_validator
 from core.actor import UserId, ValidUserId
 from core.clock import UtcTime
 from core.duration import Duration
+from core.duty import OnCallName
 from core.stored import StoredModel
 from core.text import text_rule
 
@@ -26,17 +27,19 @@ LapsedReason = Annotated[str, text_rule("reason", at_least=1, at_most=COMMENT_LE
 class Approval(StoredModel):
     """One approver's vote. `duration` is how much time it gives, if less than was asked; None gives all of it.
 
-    `lapsed_at` and `lapsed_reason` say since when it no longer counts, and why.
+    `on_call` is the schedule in which they were on call, where that let them vote. `lapsed_at` and `lapsed_reason` say
+    since when it no longer counts, and why.
     """
 
     approver: ValidUserId
     at: UtcTime
     comment: Comment | None = None
     duration: Duration | None = None
+    on_call: OnCallName | None = None
     lapsed_at: UtcTime | None = None
     lapsed_reason: LapsedReason | None = None
 
-    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"duration", "lapsed_at", "lapsed_reason"})
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"duration", "on_call", "lapsed_at", "lapsed_reason"})
 
     @property
     def counts(self) -> bool:

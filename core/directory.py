@@ -1,7 +1,8 @@
 """The directory: who is an active member, and in which user groups; and the notes of what changed there lately.
 
 Invariant: what is not known is never answered. A person who can't be confirmed is refused, a user group that can't be
-asked about is left out, and an answer that is older than a noted change doesn't count.
+asked about is left out, and an answer that is older than a noted change doesn't count. So is a schedule that can't be
+asked.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from core.actor import Actor, UserGroupId, UserId
 from core.clock import UtcTime
 from core.errors import NotKnown
 from core.ledger import Ledger
+from core.on_call import Duty, NoRoster, OnCallName, Roster
 
 NOTES_LEDGER: Final = "DIRECTORY"
 MAX_ANSWER_AGE: Final = timedelta(minutes=10)
@@ -104,6 +106,13 @@ class Directory(Protocol):
         """
         ...
 
+    def duties(self, user_id: UserId, names: Collection[OnCallName]) -> Mapping[OnCallName, Duty]:
+        """For each of these schedules, whether the person is on call. One that isn't known is left out.
+
+        Never raises, and waits no longer than `memberships` does.
+        """
+        ...
+
 
 class UnknownDirectory:
     """The directory of a process that decides on nobody, such as `countersign sweep`: it knows nobody."""
@@ -120,15 +129,23 @@ class UnknownDirectory:
         del user_id, groups, notes
         return {}
 
+    def duties(self, user_id: UserId, names: Collection[OnCallName]) -> Mapping[OnCallName, Duty]:
+        """Nothing is known."""
+        del user_id, names
+        return {}
+
 
 class FixedDirectory:
     """A directory that somebody wrote down: `countersign policy explain`, demonstrations and tests.
 
-    Everybody is an active member; nobody is in a user group unless `members` says so.
+    Everybody is an active member; nobody is in a user group unless `members` says so. `roster` says who is on call.
     """
 
-    def __init__(self, members: Mapping[UserGroupId, Iterable[UserId]] | None = None) -> None:
+    def __init__(
+        self, members: Mapping[UserGroupId, Iterable[UserId]] | None = None, roster: Roster | None = None
+    ) -> None:
         self._members = {group: frozenset(people) for group, people in (members or {}).items()}
+        self._roster = roster or NoRoster()
 
     def person(self, user_id: UserId, notes: DirectoryNotes) -> Actor:
         """The person, about whose user groups nothing was asked yet."""
@@ -141,3 +158,7 @@ class FixedDirectory:
         """Every question has its answer."""
         del notes
         return {group: user_id in self._members.get(group, frozenset()) for group in groups}
+
+    def duties(self, user_id: UserId, names: Collection[OnCallName]) -> Mapping[OnCallName, Duty]:
+        """What the roster says."""
+        return self._roster.duties(user_id, names)

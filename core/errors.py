@@ -10,6 +10,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     ├── Refused                      understood, and the answer is no
     │   ├── NotAllowed               no rule of the policy allows it
     │   │   └── NotKnown             Slack couldn't say who somebody is or where they belong: try again
+    │   │       └── TicketNotKnown   the ticket couldn't be checked now: try again
     │   ├── PrincipalUnknown         a target has no one user for the person: a policy owner has to say who they are
     │   ├── PrincipalUnavailable     a target couldn't say now which user the person is: try again
     │   ├── CodeRefused              the code of a second factor is wrong, or was used already
@@ -45,6 +46,8 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── StoreMisconfigured       a table is missing or has the wrong keys: run `countersign tables check`
     │   └── StoreUnavailable         no answer in time; `is_outcome_unknown` says whether it may have taken effect
     ├── IssuerUnavailable            AWS gave no credentials; `is_final`: trying again doesn't help
+    ├── ScheduleUnavailable          a schedule can't be asked now; `retry_after` says when it can
+    ├── ScheduleRefused              no such schedule, or not with this key: somebody has to act first
     └── DeliveryFailed               an entry could not be delivered; the outbox tries again
 
 Invariant: after any of these, the store is as it was, but for StoreUnavailable with `is_outcome_unknown`.
@@ -95,13 +98,21 @@ class NotAllowed(Refused):
 
 
 class NotKnown(NotAllowed):
-    """Slack couldn't say who somebody is, or whether they are in one of `groups`. Nothing was changed; try again."""
+    """Nobody could say who somebody is, or whether they are in one of `groups`: user groups, schedules. Try again."""
 
     def __init__(
         self, action: str, reasons: tuple[str, ...], rule: str | None = None, groups: tuple[str, ...] = ()
     ) -> None:
         super().__init__(action, reasons, rule)
         self.groups = groups
+
+
+class TicketNotKnown(NotKnown):
+    """The ticket of a request couldn't be checked now, and the rule refuses what isn't. Nothing was changed."""
+
+    def __init__(self, action: str, reasons: tuple[str, ...], rule: str | None = None) -> None:
+        super().__init__(action, reasons, rule)
+        self.unmet = ("ticket",)
 
 
 class LimitReached(Refused):

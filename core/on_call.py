@@ -1,62 +1,98 @@
-"""Who is on call: what a schedule says about one person at one moment, as policy judges it.
+"""The roster: who is on call in the schedules that the policy names, for those who ask about people.
 
-Invariant: what isn't known is left out, which is neither a yes nor a no. An answer that is a minute old, or from before
-a hand-over, gives nobody a right by itself; it holds a little longer for those who only approve what others ask for.
+Invariant: what isn't known is never answered: it is left out, or None. Nothing here raises, whatever a source does.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Final, NewType
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Final, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from core.actor import Need, UserId
+from core.duty import (
+    APPROVING_FOR,
+    FRESH_FOR,
+    HAND_OVER_GRACE,
+    ON_CALL_PREFIX,
+    Duty,
+    OnCallName,
+    is_on_call_name,
+    on_call_name,
+    schedule_of,
+)
 
-from core.clock import UtcTime, format_time
+__all__ = [
+    "APPROVING_FOR", "FRESH_FOR", "HAND_OVER_GRACE", "ON_CALL_PREFIX", "Duty", "FixedRoster", "Need", "NoRoster",
+    "OnCallName", "Roster", "is_on_call_name", "on_call_name", "schedule_of",
+]  # fmt: skip
 
-OnCallName = NewType("OnCallName", str)
-"""A schedule as rules name it: `on-call:primary`, where the policy has `on_call: {primary: …}`."""
-
-ON_CALL_PREFIX: Final = "on-call:"
-FRESH_FOR: Final = timedelta(seconds=60)
-"""How old an answer may be on which automatic approval and the right to break the glass rest."""
-APPROVING_FOR: Final = timedelta(minutes=5)
-"""How long the last answer holds for approvers while the source can't be reached."""
-HAND_OVER_GRACE: Final = timedelta(minutes=2)
-"""How long after the end of a shift its person still approves: they may have the request open already."""
+STATED: Final = "stated"
+"""The source of a duty that somebody wrote down, such as in a case of `countersign policy test`."""
 
 
-class Duty(BaseModel):
-    """Whether one person is on call in one schedule.
+class Roster(Protocol):
+    """Answers from schedules. Safe for threads."""
 
-    `is_on_call` and `may_approve` are None when that isn't known. They differ while an answer is older than FRESH_FOR,
-    and in the grace after a hand-over. `source` is the kind of source, such as `pagerduty`, and `schedule` what the
-    source calls it. The shift is the one that made it so: `ends_at` is None for one without an end.
+    def duties(
+        self, user_id: UserId, names: Collection[OnCallName], *, timeout_seconds: float = 0.0
+    ) -> Mapping[OnCallName, Duty]:
+        """What each of these schedules says about the person; one that isn't known is left out.
+
+        Never raises. Waits at most `timeout_seconds` for sources of which there is no answer that still counts; with 0,
+        it never waits.
+        """
+        ...
+
+    def on_call_now(self, name: OnCallName) -> tuple[UserId, ...] | None:
+        """Who is on call, to notify them; None when that isn't known. Never raises, and never waits."""
+        ...
+
+
+class NoRoster:
+    """The roster of a process that asks no schedule: it knows nothing."""
+
+    def duties(
+        self, user_id: UserId, names: Collection[OnCallName], *, timeout_seconds: float = 0.0
+    ) -> Mapping[OnCallName, Duty]:
+        """Nothing is known."""
+        del user_id, names, timeout_seconds
+        return {}
+
+    def on_call_now(self, name: OnCallName) -> tuple[UserId, ...] | None:
+        """Nothing is known."""
+        del name
+        return None
+
+
+class FixedRoster:
+    """A roster that somebody wrote down: `countersign policy explain`, cases and tests.
+
+    Nobody is on call in a schedule unless `people` says so. `at` is when it was written down.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    def __init__(self, people: Mapping[OnCallName, Iterable[UserId]], at: datetime) -> None:
+        self._people = {name: tuple(each) for name, each in people.items()}
+        self._at = at
 
-    name: OnCallName
-    is_on_call: bool | None
-    may_approve: bool | None
-    source: Annotated[str, Field(min_length=1)]
-    schedule: str
-    starts_at: UtcTime | None = None
-    ends_at: UtcTime | None = None
-    answered_at: UtcTime
+    def duties(
+        self, user_id: UserId, names: Collection[OnCallName], *, timeout_seconds: float = 0.0
+    ) -> Mapping[OnCallName, Duty]:
+        """Every question has its answer."""
+        del timeout_seconds
+        return {name: self._duty(user_id, name) for name in names}
 
-    def holds(self, *, for_approving: bool) -> bool | None:
-        """Whether the person counts as on call; None when that isn't known."""
-        return self.may_approve if for_approving else self.is_on_call
+    def on_call_now(self, name: OnCallName) -> tuple[UserId, ...] | None:
+        """Those who were written down."""
+        return self._people.get(name, ())
 
-    def to_details(self) -> dict[str, JsonValue]:
-        """What the audit entry of a decision keeps: source, schedule and shift."""
-        times: dict[str, datetime | None] = {
-            "shift_starts_at": self.starts_at, "shift_ends_at": self.ends_at, "answered_at": self.answered_at,
-        }  # fmt: skip
-        said: dict[str, JsonValue] = {"name": self.name, "source": self.source, "schedule": self.schedule}
-        return said | {name: format_time(at) for name, at in times.items() if at is not None}
-
-
-def on_call_name(name: str) -> OnCallName:
-    """How rules name the schedule that the policy calls `name`."""
-    return OnCallName(f"{ON_CALL_PREFIX}{name}")
+    def _duty(self, user_id: UserId, name: OnCallName) -> Duty:
+        is_on_call = user_id in self._people.get(name, ())
+        return Duty(
+            name=name,
+            is_on_call=is_on_call,
+            may_approve=is_on_call,
+            source=STATED,
+            schedule=schedule_of(name),
+            answered_at=self._at,
+        )

@@ -28,6 +28,7 @@ class DmKind(StrEnum):
     ACCESS = "access"
     REMINDERS = "reminders"
     REVIEWS = "reviews"
+    ON_CALL = "on_call"
 
 
 class DmPreferences(Ledger):

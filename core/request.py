@@ -19,6 +19,7 @@ from core.access.right import Right
 from core.actor import DeciderId, ProfileName, UserId, by_policy
 from core.approval import COMMENT_LENGTH, Approval, counting, lapse, shortest
 from core.clock import new_id
+from core.duty import OnCallName
 from core.errors import InvalidStateTransition, NotAllowed
 from core.request_bounds import (
     DEFAULT_DECIDE_WITHIN,
@@ -31,7 +32,7 @@ from core.request_bounds import (
     find_shorter,
 )
 from core.request_consistency import find_broken_rule
-from core.request_record import RequestRecord
+from core.request_record import RequestRecord, find_opening
 from core.request_status import REQUEST_MACHINE, RequestStatus
 
 __all__ = [
@@ -79,6 +80,10 @@ class Request(RequestRecord):
             expires_at=now + decide_within,
         )
 
+    def schedule(self, starts_at: datetime) -> Self:
+        """The same new request, of access that opens then: people can decide until then. Raises InvalidInput."""
+        return self.replace(starts_at=starts_at, expires_at=starts_at)
+
     def approve(
         self,
         approver: UserId,
@@ -88,12 +93,14 @@ class Request(RequestRecord):
         duration: timedelta | None = None,
         quorum: int = 0,
         lapsed: Mapping[UserId, str] | None = None,
+        on_call: OnCallName | None = None,
     ) -> Self:
         """Count one approver's vote; the last one needed approves the request and opens the window of access.
 
         `duration` is how much time this vote gives, if less than was asked: the shortest counts. `quorum` is how many
         approvals the policy asks for now: it counts if it is more than before. `lapsed` are the approvers whose votes
-        no longer count, each with the reason. A person who voted already gets the same request back.
+        no longer count, each with the reason. `on_call` is the schedule that let them vote. A person who voted already
+        gets the same request back.
 
         Raises InvalidInput for more time than was asked; NotAllowed for the requester, for the person who asked, and
         before the requester confirmed; InvalidStateTransition when it is decided or its time has passed.
@@ -104,7 +111,8 @@ class Request(RequestRecord):
             return self
         self._check(RequestStatus.APPROVED, now)
         self.require_confirmed("approve")
-        vote = Approval(approver=approver, at=now, comment=comment, duration=find_shorter(duration, self.duration))
+        less = find_shorter(duration, self.duration)
+        vote = Approval(approver=approver, at=now, comment=comment, duration=less, on_call=on_call)
         approvals = (*lapse(self.approvals, {**(lapsed or {}), **self.find_void()}, now), vote)
         raised = quorum if quorum > self.quorum else self.raised_approvals
         if len(counting(approvals)) < max(self.quorum, quorum):
@@ -192,6 +200,15 @@ class Request(RequestRecord):
         self._check(RequestStatus.PENDING, now)
         return self if self.reminded_at is not None else self.replace(reminded_at=now)
 
+    def escalate(self, steps: int, now: datetime) -> Self:
+        """Record that this many steps of its escalation are announced. If they were already, it stays the same.
+
+        Raises NotAllowed before the requester confirmed, InvalidStateTransition when it is decided or its time passed.
+        """
+        self._check(RequestStatus.PENDING, now)
+        self.require_confirmed("escalate")
+        return self if steps <= self.escalated_steps else self.replace(escalated_steps=steps)
+
     def check_pending(self, now: datetime) -> None:
         """Raises InvalidStateTransition, which says who decided, unless it still waits for a decision."""
         self._check(RequestStatus.PENDING, now)
@@ -228,7 +245,7 @@ class Request(RequestRecord):
             approver_comment=comment,
             approvals=approvals,
             decided_at=now,
-            access_ends_at=now + shortest(approvals, self.duration),
+            access_ends_at=find_opening(now, self.starts_at) + shortest(approvals, self.duration),
         )
 
     def _status_at(self, now: datetime) -> RequestStatus:

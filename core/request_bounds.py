@@ -18,6 +18,12 @@ DEFAULT_DURATION: Final = timedelta(hours=1)
 DEFAULT_DECIDE_WITHIN: Final = timedelta(hours=24)
 MAX_DECIDE_WITHIN: Final = timedelta(days=7)
 """The longest wait that a policy may set. It bounds how far back a look-up of access must go."""
+MAX_STARTS_WITHIN: Final = MAX_DECIDE_WITHIN
+"""How far ahead access may start at most. No further than the longest wait: the wait ends with the start."""
+OLDEST_LIVE: Final = MAX_STARTS_WITHIN + MAX_DURATION
+"""How long ago access was decided, at most, that can have time left: it may have opened long after."""
+MIN_LEAD: Final = timedelta(minutes=5)
+"""How long before its start a request is made at least: what starts sooner is better asked for as access from now."""
 MIN_GRANTED: Final = timedelta(minutes=1)
 """The least time that a vote can give, unless less was asked: what is shorter can't be used."""
 MAX_APPROVALS: Final = 10
@@ -29,9 +35,13 @@ ServiceLabel = ValidServiceName
 """The service, of the requester's, that a request is for."""
 DeviceLabel = Annotated[str, text_rule("device", at_least=1, at_most=80)]
 """The name of the terminal that a request was made on."""
+TicketLabel = Annotated[str, text_rule("ticket", at_least=1, at_most=80)]
+"""The ticket that a request is for, as its policy writes them."""
+TicketProblem = Annotated[str, text_rule("ticket_problem", at_least=1, at_most=200)]
+"""Why the ticket couldn't be checked."""
 FIXED_WHEN_MADE: Final = (
     "requester", "profile", "justification", "duration", "rule", "rights", "service", "device", "required_approvals",
-    "created_at", "expires_at", "asked_by", "bundle",
+    "created_at", "expires_at", "asked_by", "bundle", "starts_at", "ticket",
 )  # fmt: skip
 """What people decide on: it never changes."""
 

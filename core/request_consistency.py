@@ -6,7 +6,7 @@ Invariant: a request that breaks one of these is never made, and one that was st
 from __future__ import annotations
 
 from core.actor import is_person
-from core.request_record import RequestRecord
+from core.request_record import RequestRecord, find_opening
 from core.request_status import RequestStatus
 
 
@@ -65,7 +65,7 @@ def _times(request: RequestRecord) -> tuple[tuple[bool, str], ...]:
         ),
         (
             not is_approved or _has_its_window(request),
-            "the window opens with the approval and lasts as long as it gave",
+            "the window opens with the approval, or at its start, and lasts as long as it gave",
         ),
         (
             request.reminded_at is None or request.reminded_at < request.expires_at,
@@ -76,12 +76,18 @@ def _times(request: RequestRecord) -> tuple[tuple[bool, str], ...]:
             or (request.asked_by is not None and request.confirmed_at < request.expires_at),
             "only what somebody else asked for is confirmed, before the deadline",
         ),
+        (
+            request.starts_at is None or request.starts_at == request.expires_at,
+            "people decide until the start",
+        ),
         (numbers == tuple(range(1, len(numbers) + 1)), "questions are numbered as they were asked"),
     )
 
 
 def _has_its_window(request: RequestRecord) -> bool:
-    opened = request.decided_at or request.created_at
-    # The second one is what an older version decided, which doesn't know that a vote can give less: it stays readable,
-    # and verification reports it.
-    return request.access_ends_at in {opened + request.granted_duration, opened + request.duration}
+    decided_at = request.decided_at or request.created_at
+    opens_at = find_opening(decided_at, request.starts_at)
+    # The others are what an older version decided, which doesn't know that a vote can give less, or that access can
+    # start later: it stays readable, and verification reports it.
+    older = {decided_at + request.granted_duration, decided_at + request.duration}
+    return request.access_ends_at in {opens_at + request.granted_duration} | older

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from core.access.right import ValidRight
 from core.actor import UserId, ValidDeciderId, ValidUserId
@@ -18,11 +18,23 @@ from core.approval import Approval, Comment, counting, keeps_votes, shortest
 from core.clock import UtcTime, format_time
 from core.question import Question, keeps_questions
 from core.record import AccessRecord, RecordId, RuleName, digest_content
-from core.request_bounds import FIXED_WHEN_MADE, DeviceLabel, Justification, ServiceLabel
+from core.request_bounds import (
+    FIXED_WHEN_MADE,
+    DeviceLabel,
+    Justification,
+    ServiceLabel,
+    TicketLabel,
+    TicketProblem,
+)
 from core.request_status import REQUEST_MACHINE, RequestStatus
 
 _ASKER_VOTED: Final = "given by the person who asked for it"
 _BEFORE_CONFIRMATION: Final = "given before the requester confirmed that they want it"
+
+
+def find_opening(decided_at: datetime, starts_at: datetime | None) -> datetime:
+    """When access opens that was decided on at this moment, and asked for from that one."""
+    return decided_at if starts_at is None else max(decided_at, starts_at)
 
 
 class RequestRecord(AccessRecord):
@@ -30,10 +42,16 @@ class RequestRecord(AccessRecord):
 
     `asked_by` is who asked for it, when that is somebody else than `requester`, the person who gets the access;
     `confirmed_at` is when the requester said that they want it, `cancelled_by` who cancelled it, if not the requester.
-    `bundle` is what requests that were made together have in common.
+    `bundle` is what requests that were made together have in common. `starts_at` is when the access is to start, if not
+    with the approval; it is the deadline, too. `ticket` is what it is for; `ticket_problem` says why that couldn't be
+    checked when it was last looked at. `escalated_steps` is how many steps of its rule's escalation were announced; who
+    may decide doesn't depend on it.
     """
 
-    GAINING: ClassVar[tuple[str, ...]] = ("approvals", "reminded_at", "raised_approvals", "confirmed_at", "questions")
+    GAINING: ClassVar[tuple[str, ...]] = (
+        "approvals", "reminded_at", "raised_approvals", "confirmed_at", "questions", "escalated_steps",
+    )  # fmt: skip
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"escalated_steps"})
     requester: ValidUserId
     justification: Justification
     rule: RuleName
@@ -43,6 +61,9 @@ class RequestRecord(AccessRecord):
     device_id: RecordId | None = None
     asked_by: ValidUserId | None = None
     bundle: RecordId | None = None
+    ticket: TicketLabel | None = None
+    ticket_problem: TicketProblem | None = None
+    starts_at: UtcTime | None = None
     required_approvals: int
     approvals: tuple[Approval, ...] = ()
     questions: tuple[Question, ...] = ()
@@ -56,14 +77,44 @@ class RequestRecord(AccessRecord):
     replaced_by: RecordId | None = None
     cancelled_by: ValidUserId | None = None
     raised_approvals: int | None = None
+    escalated_steps: Annotated[int, Field(ge=0)] = 0
 
     def is_overdue(self, now: datetime) -> bool:
         """True when nobody decided in time, whether or not that is recorded yet."""
         return self.status is RequestStatus.PENDING and now >= self.expires_at
 
     def is_granting(self, now: datetime) -> bool:
-        """True while the request gives access."""
+        """True while the request gives access: not before the start that was asked for."""
+        return self.has_time_left(now) and not self.is_ahead(now)
+
+    def is_ahead(self, now: datetime) -> bool:
+        """True for approved access that opens later."""
+        opens_at = self.access_opens_at
+        # Of access from now on, the decision itself opens it, by whichever clock that was.
+        return self.starts_at is not None and opens_at is not None and now < opens_at
+
+    def has_time_left(self, now: datetime) -> bool:
+        """True while the request gives access, or will: it was approved, and its window isn't over."""
         return self.access_ends_at is not None and now < self.access_ends_at
+
+    @property
+    def access_opens_at(self) -> datetime | None:
+        """When the window of access opens or opened: with the approval, or at the start that was asked for."""
+        if self.access_ends_at is None or self.decided_at is None:
+            return None
+        opens_at = find_opening(self.decided_at, self.starts_at)
+        # What an older version approved, which knows nothing of a start, opened with the approval.
+        return opens_at if self.access_ends_at == opens_at + self.granted_duration else self.decided_at
+
+    @property
+    def ahead(self) -> timedelta | None:
+        """How far ahead its start was when it was made; None for access from now on."""
+        return self.starts_at - self.created_at if self.starts_at is not None else None
+
+    @property
+    def halfway(self) -> datetime | None:
+        """When half of the wait for its start is over: people are reminded then at the latest. None for access now."""
+        return self.waits_since + (self.starts_at - self.waits_since) / 2 if self.starts_at is not None else None
 
     def has_approval_by(self, approver: str) -> bool:
         """True when this person's vote counts already."""
@@ -158,4 +209,7 @@ class RequestRecord(AccessRecord):
         raised = stored.get("raised_approvals")
         if isinstance(raised, int) and raised > self.quorum:
             lost.append("raised_approvals")
+        escalated = stored.get("escalated_steps")
+        if isinstance(escalated, int) and escalated > self.escalated_steps:
+            lost.append("escalated_steps")
         return tuple(lost)

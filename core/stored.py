@@ -64,7 +64,7 @@ class StoredModel(BaseModel):
     """The fields of the model that are no fields of the stored form."""
 
     LEFT_OUT: ClassVar[frozenset[str]] = frozenset()
-    """The fields that older versions don't know: they are left out of the stored form while they are None."""
+    """The fields that older versions don't know: they are left out of the stored form while they are None, or 0."""
 
     newer: str = Field(default="", exclude=True, repr=False)
 
@@ -89,7 +89,7 @@ class StoredModel(BaseModel):
     def _write_newer(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         item: dict[str, Any] = write(self)
         for name in self.LEFT_OUT:
-            if item.get(name) is None:
+            if item.get(name) in (None, 0):
                 item.pop(name, None)
         return {**json.loads(self.newer), **item} if self.newer else item
 

@@ -44,7 +44,7 @@ def person_json(backend: Backend, person: Person) -> Json:
             "is_primary_owner": False,
             "is_restricted": person.is_restricted,
             "is_ultra_restricted": person.is_ultra_restricted,
-            "is_email_confirmed": True,
+            "is_email_confirmed": person.is_email_confirmed,
         }
     return shown
 
@@ -88,7 +88,9 @@ def _users_list(backend: Backend, request: ApiRequest) -> Json:
 def _lookup_by_email(backend: Backend, request: ApiRequest) -> Json:
     email = request.required("email").lower()
     for person in backend.workspace.people:
-        if (person.email or "").lower() == email and not person.deleted:
+        # "If the user has been deactivated, users_not_found will be returned": the method's page.
+        is_here = not person.deleted and not person.is_stranger and not person.is_bot
+        if (person.email or "").lower() == email and is_here:
             return {"user": person_json(backend, person)}
     raise SlackRefusal("users_not_found")
 

@@ -42,6 +42,7 @@ class Person(_Record):
     name: str
     real_name: str = ""
     email: str | None = None
+    is_email_confirmed: bool = True
     team_id: str | None = None
     enterprise_id: str | None = None
     tz: str = "Etc/UTC"

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Final
 from bot.wiring.services import build_sweeper
 from core.errors import StoreUnavailable
 from core.policy import PolicyFile
+from core.schedules.roster import ScheduleRoster
 from core.stores.base import Stores
 from localslack.faults import HangUp
 from localslack.server import LocalSlack
 from playground.bots_clock import SkewedClock
 from playground.gated_stores import StoreGate, StoreTrouble, gate_stores
-from playground.real_bot import PretendTargets, start_bot
+from playground.real_bot import PretendServices, start_bot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _ROOT: Final = logging.getLogger()
 _MAX_PARTS: Final = 100
 """Of a bot that is torn down: more than it has."""
+_LOOK_SECONDS: Final = 2.0
+"""How long the schedules may take to answer after the clock was moved."""
 
 
 class BotProcess:
@@ -42,14 +45,14 @@ class BotProcess:
     def __init__(
         self,
         slack: LocalSlack,
-        targets: PretendTargets,
+        pretended: PretendServices,
         stores: Stores,
         open_policy: Callable[[], PolicyFile],
         clock: SkewedClock,
         api_port: int,
     ) -> None:
         self._slack = slack
-        self._targets = targets
+        self._pretended = pretended
         self._stores = stores
         self._open_policy = open_policy
         self._clock = clock
@@ -90,7 +93,7 @@ class BotProcess:
             self._slack.faults.withdraw(self._cut)
             stores = gate_stores(self._stores, self._gate)
             self._instance = start_bot(
-                self._slack, self._targets, stores, self.policy, self._clock,
+                self._slack, self._pretended, stores, self.policy, self._clock,
                 api_port=self._api_port, prepare=prepare, build_background=partial(_build_killable, self._gate),
             )  # fmt: skip
 
@@ -137,13 +140,28 @@ class BotProcess:
             if instance is not None:
                 instance.lifecycle.stop()
 
+    def read_acknowledgements(self) -> None:
+        """Ask the pager now who acknowledged a page; without this, it is asked every few seconds."""
+        self._do(lambda instance: instance.page_watch.poll())
+
     def sweep(self) -> None:
         """Do what is due, if it runs. Raises the errors of the store, unless that is switched off."""
+
+        def sweep(instance: Instance) -> None:
+            roster = instance.services.roster
+            if isinstance(roster, ScheduleRoster):
+                # A clock that jumps makes every answer old at once; one that passes has them asked anew in time.
+                roster.look(_LOOK_SECONDS)
+            instance.background.sweep()
+
+        self._do(sweep)
+
+    def _do(self, work: Callable[[Instance], object]) -> None:
         instance = self._instance
         if instance is None:
             return
         try:
-            instance.background.sweep()
+            work(instance)
         except SystemExit:
             # Killed meanwhile: this thread isn't one of its own.
             return

@@ -39,6 +39,7 @@ class DemoPermission:
 PERMISSIONS: Final = (
     DemoPermission("111122223333", "Production", "AdministratorAccess"),
     DemoPermission("444455556666", "Staging", "PowerUserAccess"),
+    DemoPermission("111122223333", "Production", "CheckoutOperator"),
 )
 _ACCOUNT_NAMES: Final = {each.account: each.account_name for each in PERMISSIONS}
 _PEOPLE: Final = frozenset(each.person.id for each in PEOPLE)

@@ -51,7 +51,7 @@ class Evidence:
         return list(self.stores.audit.export(since=since, until=until))
 
     def deadlines(self, now: datetime) -> list[Json]:
-        """What expires or ends next, the soonest first."""
+        """What starts, expires or ends next, the soonest first."""
         pending = self.stores.requests.list_by_status(RequestStatus.PENDING).items
         approved = self.stores.requests.list_by_status(RequestStatus.APPROVED).items
         active = self.stores.break_glass.list_by_status(EventStatus.ACTIVE).items
@@ -62,6 +62,7 @@ class Evidence:
                 for request in approved
                 if self._is_open(request) and request.access_ends_at
             ),
+            *((request.starts_at, "start", request) for request in approved if request.starts_at is not None),
             *((event.expires_at, "break_glass", event) for event in active),
         ]
         return [

@@ -85,6 +85,11 @@ class Folder:
         return self.path / "aws.json"
 
     @property
+    def pager(self) -> Path:
+        """The pages of the pretend pager."""
+        return self.path / "pager.json"
+
+    @property
     def roles(self) -> Path:
         """The roles and sessions of the pretend AWS."""
         return self.path / "aws-roles.json"

@@ -125,7 +125,7 @@ class _Week:
 
     def _say_good_night(self) -> None:
         self._say(GENERAL, MIRA, "INC-11 is done. INC-12 is fixed on staging; I deploy it tomorrow morning.")
-        self._say(INCIDENTS, SAM, "A quiet day. I'm still on call, until Monday.")
+        self._say(INCIDENTS, SAM, "A quiet day. I'm on call again tomorrow.")
 
     def _ask(self, requester: str, profile: str, minutes: int, why: str) -> Request:
         request = self.services.requests.submit(_actor(requester), profile, timedelta(minutes=minutes), why)

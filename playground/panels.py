@@ -12,9 +12,12 @@ from playground.bot_process import BotProcess
 from playground.bots_clock import SkewedClock
 from playground.chaos import Chaos
 from playground.folder import Folder
-from playground.page_panels import PagePanels, publisher
+from playground.on_call_panel import OnCallPanel
+from playground.page_panels import PagePanel, PagePanels, publisher
+from playground.pager_panel import PagerPanel
 from playground.policy_editor import PolicyEditor
 from playground.policy_explaining import Explainer
+from playground.pretend_on_call import PretendOnCall
 from playground.tamper import Tampering
 
 
@@ -25,6 +28,7 @@ def open_panels(
     stores: Stores,
     keyring: AuditKeyring,
     clock: SkewedClock,
+    on_call: PretendOnCall,
     *,
     has_file: bool,
 ) -> PagePanels:
@@ -33,7 +37,13 @@ def open_panels(
     file = folder.store_file if has_file else None
     tampering = Tampering(file, folder.originals, stores, keyring, clock, publisher(journal, "tamper"))
     chaos = Chaos(slack, bot, clock, publisher(journal, "chaos"))
-    editor = PolicyEditor(
-        folder.policy, lambda: bot.policy if bot.is_running else None, Explainer(slack.workspace, clock.now)
-    )
-    return PagePanels({"tamper": tampering, "chaos": chaos, "policy": editor}, tampering.keep_copies)
+    explainer = Explainer(slack.workspace, clock.now, on_call.duties)
+    editor = PolicyEditor(folder.policy, lambda: bot.policy if bot.is_running else None, explainer)
+    named: dict[str, PagePanel] = {
+        "tamper": tampering,
+        "chaos": chaos,
+        "policy": editor,
+        "on_call": OnCallPanel(on_call, publisher(journal, "on_call")),
+        "pager": PagerPanel(on_call.pager, bot.read_acknowledgements, publisher(journal, "pager")),
+    }
+    return PagePanels(named, tampering.keep_copies)

@@ -55,7 +55,7 @@ _CHANNELS: Final = (
 _MESSAGES: Final = (
     (GENERAL, AIKO, "Morning! The new index is on staging, prod follows after lunch."),
     (GENERAL, MIRA, "Great, I have the fix for INC-12 ready for it."),
-    (INCIDENTS, SAM, "I am on call until Monday. Nothing is burning."),
+    (INCIDENTS, SAM, "I am on call. Nothing is burning."),
 )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -18,10 +19,9 @@ from ruamel.yaml import YAML
 
 from bot.slack.app_surface import PICTURE_SCOPE
 from bot.slack.manifest import read_manifest
-from bot.wiring.ports import Ports
 from core.audit.keyring import AuditKeyring
 from core.errors import InvalidInput, StoreMisconfigured
-from core.policy import PolicyFile
+from core.policy import Policy, PolicyFile
 from core.request import RequestStatus
 from core.stores.base import Stores
 from core.stores.opening import open_stores
@@ -41,9 +41,10 @@ from playground.panels import open_panels
 from playground.people import populate
 from playground.pretend_accounts import PretendClients, open_pretend_accounts
 from playground.pretend_aws import PretendAws
+from playground.pretend_on_call import PretendOnCall
 from playground.pretend_trail import show_trail
 from playground.race_track import RaceTrack
-from playground.real_bot import PretendTargets, api_url_of, find_port
+from playground.real_bot import PretendServices, api_url_of, find_port
 from playground.snapshot import PageSnapshot
 from playground.stream import Stream
 from playground.terminal import Terminals
@@ -101,6 +102,7 @@ def open_playground(
 
         def move_clock(step: timedelta) -> None:
             clock.advance(step)
+            on_call.schedules.note_moved()
             folder.save_state(ground.state.model_copy(update={"clock_ahead": clock.ahead}))
             bot.sweep()
 
@@ -110,17 +112,14 @@ def open_playground(
         cloud, clients = _open_accounts(folder, slack, clock)
         stack.callback(cloud.stop)
         terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
-        bot = _open_bot(ground, slack, PretendTargets(aws, clients))
-        parts = _open_parts(ground, slack, aws, cloud, terminals, bot)
+        on_call = _open_on_call(ground, lambda: bot.policy.state.policy)
+        bot = _open_bot(ground, slack, PretendServices(aws, clients, on_call))
+        parts = _open_parts(ground, slack, aws, cloud, terminals, bot, on_call)
         stack.callback(parts.track.stop)
         page.connect(parts)
 
-        def prepare(ports: Ports) -> None:
-            if begins_earlier:
-                history.live_a_week(ports, slack.workspace, clock)
-
         stack.callback(bot.stop)
-        bot.start(prepare)
+        bot.start(partial(history.live_a_week, workspace=slack.workspace, clock=clock) if begins_earlier else None)
         terminals.use({"COUNTERSIGN_SERVER": api_url_of(ground.state.api_port), **cloud.environment})
         stack.callback(terminals.stop)
         stack.callback(parts.stream.close)
@@ -165,20 +164,38 @@ def _open_workspace(stack: ExitStack, ground: _Ground, page: PlaygroundPage, por
     return slack
 
 
-def _open_bot(ground: _Ground, slack: LocalSlack, targets: PretendTargets) -> BotProcess:
+def _open_bot(ground: _Ground, slack: LocalSlack, pretended: PretendServices) -> BotProcess:
     policy = ground.folder.policy
     return BotProcess(
-        slack, targets, ground.stores, lambda: PolicyFile(policy), ground.bots_clock, ground.state.api_port
+        slack, pretended, ground.stores, lambda: PolicyFile(policy), ground.bots_clock, ground.state.api_port
     )
 
 
+def _open_on_call(ground: _Ground, follow: Callable[[], Policy]) -> PretendOnCall:
+    clock, state = ground.clock, ground.state
+    return PretendOnCall(ground.folder.pager, clock, state.began_at or clock.now(), follow)
+
+
 def _open_parts(
-    ground: _Ground, slack: LocalSlack, aws: DemoTarget, cloud: PretendAws, terminals: Terminals, bot: BotProcess
+    ground: _Ground,
+    slack: LocalSlack,
+    aws: DemoTarget,
+    cloud: PretendAws,
+    terminals: Terminals,
+    bot: BotProcess,
+    on_call: PretendOnCall,
 ) -> PageParts:
     """What the page works on, with the stream of everything that it shows."""
     journal, state = slack.backend.journal, ground.state
     panels = open_panels(
-        ground.folder, slack, bot, ground.stores, ground.keyring, ground.bots_clock, has_file=ground.store is None
+        ground.folder,
+        slack,
+        bot,
+        ground.stores,
+        ground.keyring,
+        ground.bots_clock,
+        on_call,
+        has_file=ground.store is None,
     )
     owners, store = ModalOwners(journal), ground.store or "sqlite"
     snapshots = PageSnapshot(

@@ -5,15 +5,16 @@ Invariant: people and their user groups are the workspace's, as the bot would fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.duration import format_duration, parse_duration
+from core.duty import Duty, OnCallName
 from core.errors import InvalidInput
 from core.policy import BreakGlassDecision, Condition, Decision, Policy, RequestDecision
 from localslack.records import Json
@@ -23,6 +24,8 @@ from playground.people import PEOPLE
 
 _PEOPLE: Final = frozenset(each.person.id for each in PEOPLE)
 _GUEST: Final = "is a guest in Slack: Countersign refuses guests before it asks the policy"
+FindDuties: TypeAlias = Callable[[Policy, UserId], Mapping[OnCallName, Duty]]
+"""What the schedules of a policy say of a person now."""
 _Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -42,9 +45,10 @@ class ExplainedCase(BaseModel):
 class Explainer:
     """Answers questions."""
 
-    def __init__(self, workspace: Workspace, now: Callable[[], datetime]) -> None:
+    def __init__(self, workspace: Workspace, now: Callable[[], datetime], find_duties: FindDuties) -> None:
         self._workspace = workspace
         self._now = now
+        self._find_duties = find_duties
 
     def explain(self, policy: Policy, question: ExplainedCase) -> Json:
         """The decision with every reason. Raises InvalidInput, NotOnScreen."""
@@ -81,7 +85,13 @@ class Explainer:
             # There is no request to decide on, and why not is the answer.
             return asked
         return policy.judge_decider(
-            "approve", person, profile=question.profile, rule=asked.rule, requester=UserId(requester.id)
+            "approve",
+            person,
+            profile=question.profile,
+            rule=asked.rule,
+            requester=UserId(requester.id),
+            waits_since=now,
+            now=now,
         )
 
     def _find(self, policy: Policy, person: str) -> Actor:
@@ -95,6 +105,7 @@ class Explainer:
             name=found.real_name or found.name,
             email=found.email,
             memberships={UserGroupId(group): is_in for group, is_in in memberships.items()},
+            duties=self._find_duties(policy, UserId(person)),
         )
 
     def _describe_request(self, policy: Policy, decision: RequestDecision, question: ExplainedCase) -> list[str]:

@@ -28,6 +28,8 @@ from core.policy import PolicySource
 from core.stores.base import Stores
 from localslack.server import LocalSlack
 from playground.demo_target import DemoTarget, open_demo_targets
+from playground.demo_tickets import DemoTickets
+from playground.pretend_on_call import PretendOnCall
 
 if TYPE_CHECKING:
     # It loads the SDK of AWS.
@@ -37,16 +39,17 @@ _ANY_PORT: Final = Address("127.0.0.1", 0)
 
 
 @dataclass(frozen=True, slots=True)
-class PretendTargets:
-    """The pretend AWS: who holds which permission, and the role that people get credentials for."""
+class PretendServices:
+    """The pretend AWS: who holds which permission, and the role that people get credentials for. And who is on call."""
 
     demo: DemoTarget
     clients: AwsClients
+    on_call: PretendOnCall
 
 
 def start_bot(
     slack: LocalSlack,
-    aws: PretendTargets | None,
+    pretended: PretendServices | None,
     stores: Stores,
     policy: PolicySource,
     clock: Clock,
@@ -57,15 +60,15 @@ def start_bot(
 ) -> Instance:
     """Start the bot and let Slack know of it. Stop its lifecycle when it's done.
 
-    Without `aws`, the policy must name no target. `prepare` is called before anything is built between the ports.
+    Without `pretended`, the policy must name no target, no schedule and no pager. `prepare` is called before anything
+    is built between the ports.
     """
     compared = clock if isinstance(clock, ComparedClock) else None
     client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS, compared_clock=compared)
     transport = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT)
     ports = Ports(stores, policy, clock, client)
-    if aws is not None:
-        clients = aws.clients
-        ports = replace(ports, targets=partial(open_demo_targets, aws.demo), aws_clients=lambda: clients)
+    if pretended is not None:
+        ports = _pretend(ports, pretended)
     if prepare is not None:
         prepare(ports)
     instance = wire(ports, transport, build_background=build_background, api=_api_on(api_port))
@@ -73,6 +76,17 @@ def start_bot(
     if isinstance(instance.transport, HttpTransport):
         slack.use_http(instance.transport.url, options_url=instance.transport.url)
     return instance
+
+
+def _pretend(ports: Ports, pretended: PretendServices) -> Ports:
+    return replace(
+        ports,
+        targets=partial(open_demo_targets, pretended.demo),
+        aws_clients=lambda: pretended.clients,
+        pagers=pretended.on_call.pager_openers,
+        schedule_sources=pretended.on_call.schedule_openers,
+        tickets=lambda _: DemoTickets(),
+    )
 
 
 def find_port(wanted: int) -> int:

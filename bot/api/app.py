@@ -23,11 +23,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bot.api.bodies import RequestBody
 from bot.api.callers import MAX_BODY_BYTES, CallerLimits, Network, address_of, check_head, read_token, too_large
 from bot.api.calls import Call, Handler, read_body, read_parameters
 from bot.api.endpoints import ApiLane, Endpoint
 from bot.api.lanes import ApiLanes
-from bot.api.models import PATH_PREFIX, RequestBody, RequestInfo
+from bot.api.models import PATH_PREFIX, RequestInfo
 from bot.api.problems import CONTENT_TYPE, Problem, ProblemCode
 from bot.api.rate_limits import CallRates
 from bot.api.refusals import ApiRefusal, broken, busy, not_found, to_problem

@@ -15,8 +15,8 @@ from typing import Final, TypeAlias
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from bot.api.bodies import RequestBody
 from bot.api.endpoints import Endpoint, Parameter
-from bot.api.models import RequestBody
 from bot.api.problems import Problem, ProblemCode
 from bot.api.refusals import ApiRefusal, not_found
 from core.access.device import DeviceUser

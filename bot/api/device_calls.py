@@ -12,15 +12,8 @@ from typing import Final
 
 from bot.api.calls import Call, Handler
 from bot.api.infos import FindName, describe_device, describe_person
-from bot.api.models import (
-    DeviceInfo,
-    DeviceList,
-    IssuedToken,
-    Me,
-    NewPairing,
-    StartedPairingInfo,
-    TokenExchange,
-)
+from bot.api.models import Me
+from bot.api.pairing_models import DeviceInfo, DeviceList, IssuedToken, NewPairing, StartedPairingInfo, TokenExchange
 from bot.api.ports import Devices, EndsDevices, Pairings
 from bot.api.problems import Problem, ProblemCode
 from bot.api.refusals import ApiRefusal, not_found

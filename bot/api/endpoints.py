@@ -14,27 +14,22 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, JsonValue
 
+from bot.api.bodies import RequestBody
 from bot.api.models import (
     IDEMPOTENCY_KEY,
     MAX_WAIT_SECONDS,
     AccessInfo,
     AccessList,
     CredentialsInfo,
-    DeviceInfo,
-    DeviceList,
     Health,
-    IssuedToken,
     Me,
-    NewPairing,
     NewRequest,
     OpenApiDocument,
     ProfileList,
-    RequestBody,
     RequestInfo,
     RequestList,
-    StartedPairingInfo,
-    TokenExchange,
 )
+from bot.api.pairing_models import DeviceInfo, DeviceList, IssuedToken, NewPairing, StartedPairingInfo, TokenExchange
 from bot.api.problems import ProblemCode
 from core.clock import ID_PATTERN
 

@@ -15,7 +15,6 @@ from bot.api.models import (
     AccessInfo,
     ApprovalInfo,
     CredentialsInfo,
-    DeviceInfo,
     EarlyEndInfo,
     PersonInfo,
     QuestionInfo,
@@ -23,6 +22,7 @@ from bot.api.models import (
     RightInfo,
     SessionInfo,
 )
+from bot.api.pairing_models import DeviceInfo
 from core.access.device import Device
 from core.access.grant import EarlyEnd, Grant
 from core.access.grant_status import AccessPhase
@@ -30,6 +30,7 @@ from core.access.summary import AccessSummary, summarize
 from core.actor import is_person
 from core.break_glass import BreakGlassEvent
 from core.clock import format_time
+from core.duty import OnCallName, is_on_call_name, schedule_of
 from core.request import Request, RequestStatus
 from core.services.issuing import IssuedCredentials
 
@@ -39,7 +40,9 @@ FindName = Callable[[str], str | None]
 
 
 def describe_person(user_id: str, find_name: FindName) -> PersonInfo:
-    """A person or a user group, with the name as far as it is known."""
+    """A person, a user group or a schedule, with the name as far as it is known."""
+    if is_on_call_name(user_id):
+        return PersonInfo(id=user_id, name=f"on call in {schedule_of(OnCallName(user_id))}")
     return PersonInfo(id=user_id, name=find_name(user_id))
 
 
@@ -84,6 +87,8 @@ def describe_request(
         asked_by_name=_name_of(request.asked_by, find_name),
         awaits_confirmation=is_pending and request.awaits_confirmation,
         bundle=request.bundle,
+        ticket=request.ticket,
+        ticket_problem=request.ticket_problem,
         service=request.service,
         device=request.device,
         justification=request.justification,
@@ -94,10 +99,12 @@ def describe_request(
         approvers=tuple(describe_person(each, find_name) for each in approvers) if is_pending else (),
         created_at=request.created_at,
         expires_at=request.expires_at,
+        starts_at=request.starts_at,
         decided_by=request.ended_by[0],
         decided_by_name=_name_of(request.ended_by[0], find_name),
         decided_at=request.decided_at,
         comment=request.approver_comment,
+        access_opens_at=request.access_opens_at,
         access_ends_at=request.access_ends_at,
         replaced_by=request.replaced_by,
         access=describe_access(access, find_name, request.service) if access is not None else None,

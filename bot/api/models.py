@@ -6,12 +6,16 @@ that it doesn't know. Times are aware UTC, durations whole seconds. No model sho
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
+from pydantic import (
+    ConfigDict,
+    Field,
+)
 
+from bot.api.bodies import GivenMoment, GivenSecret, Moment, RequestBody, ResponseBody
+from bot.api.pairing_models import DeviceInfo
 from core.access.grant_status import AccessPhase
-from core.clock import UtcTime
 from core.request_status import RequestStatus
 
 MAX_WAIT_SECONDS: Final = 25
@@ -19,81 +23,9 @@ MAX_WAIT_SECONDS: Final = 25
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 PATH_PREFIX: Final = "/v1"
 
-Moment = Annotated[UtcTime, WithJsonSchema({"type": "string", "format": "date-time"})]
-"""A moment in UTC, such as 2026-01-15T03:53:45.120000Z."""
-_GivenSecret = Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, return_type=str, when_used="json")]
-"""A secret that is given to its owner, once: written out in JSON only."""
-
-
-class RequestBody(BaseModel):
-    """A request's body."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class ResponseBody(BaseModel):
-    """An answer's body. Newer servers may give more fields."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
-# Pairing ------------------------------------------------------------------------------------------------------------
-
-
-class NewPairing(RequestBody):
-    """A terminal asks to be paired. `service` pairs it with a service of the policy that the person owns."""
-
-    name: str = Field(min_length=1, max_length=80, description="The host's name, as the person will see it.")
-    agent: str = Field(min_length=1, max_length=120, description="The program, such as countersign/0.1 (linux).")
-    service: str | None = Field(default=None, max_length=80)
-
-
-class StartedPairingInfo(ResponseBody):
-    """A pairing that waits to be confirmed in Slack, as RFC 8628 has it."""
-
-    device_code: _GivenSecret
-    user_code: str
-    confirm_with: str = Field(description="What the person types in Slack, such as /access pair WDJB-MJHT.")
-    expires_in: int = Field(description="Seconds.")
-    interval: int = Field(description="Ask for the token at most once in this many seconds.")
-
-
-class TokenExchange(RequestBody):
-    """The machine that started a pairing asks for its token."""
-
-    device_code: SecretStr = Field(min_length=1, max_length=200)
-
-
-class DeviceInfo(ResponseBody):
-    """A paired terminal."""
-
-    id: str
-    name: str
-    agent: str
-    address: str
-    service: str | None = None
-    status: str
-    created_at: Moment
-    last_used_at: Moment | None = None
-    expires_at: Moment
-    is_this: bool = Field(default=False, description="Whether it is the device that asks.")
-
-
-class IssuedToken(ResponseBody):
-    """The token of a device. It is made now, given once, and stored nowhere but as a digest."""
-
-    token: _GivenSecret
-    device: DeviceInfo
-
-
-class DeviceList(ResponseBody):
-    """The person's devices that are active, newest first."""
-
-    devices: tuple[DeviceInfo, ...]
-
 
 class PersonInfo(ResponseBody):
-    """A person or a user group, by its Slack id. `name` is None while it isn't known."""
+    """A person or a user group by Slack id, or a schedule as `on-call:name`. `name` is None while it isn't known."""
 
     id: str
     name: str | None = None
@@ -121,6 +53,12 @@ class ProfileInfo(ResponseBody):
     max_duration_seconds: int
     required_approvals: int
     approvers: tuple[PersonInfo, ...] = ()
+    starts_within_seconds: int | None = Field(
+        default=None, description="How far ahead access may start. Absent: it starts with the approval."
+    )
+    ticket: str | None = Field(
+        default=None, description="An example of the ticket that a request needs. Absent: it needs none."
+    )
     has_access: bool = Field(description="False for a profile whose approval doesn't open anything at a target.")
     has_credentials: bool = Field(description="Whether POST /v1/credentials/{profile} can give AWS credentials for it.")
 
@@ -137,6 +75,18 @@ class NewRequest(RequestBody):
     profile: str = Field(min_length=1, max_length=80)
     duration: str = Field(default="1h", min_length=1, max_length=20, description="Such as 2h, 90m or 1h30m.")
     justification: str = Field(min_length=1, max_length=2000)
+    starts_at: GivenMoment | None = Field(
+        default=None,
+        description="When the access is to start, such as 2026-01-15T22:00:00Z, for profiles with "
+        "`starts_within_seconds`. It has to be approved by then. Absent: with the approval.",
+    )
+    ticket: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=500,
+        description="The ticket that it is for, such as INC-12, for profiles with `ticket`. Absent: the one that the "
+        "justification names.",
+    )
 
 
 class ApprovalInfo(ResponseBody):
@@ -222,6 +172,10 @@ class RequestInfo(ResponseBody):
         default=False, description="Somebody asked on behalf of the requester, who has not confirmed it yet."
     )
     bundle: str | None = Field(default=None, description="The same for requests that were made in one form.")
+    ticket: str | None = Field(default=None, description="The ticket that it is for.")
+    ticket_problem: str | None = Field(
+        default=None, description="Why the ticket couldn't be checked. Absent: it was, or needs no check."
+    )
     service: str | None = None
     device: str | None = None
     justification: str
@@ -234,10 +188,16 @@ class RequestInfo(ResponseBody):
     approvers: tuple[PersonInfo, ...] = Field(default=(), description="Who may approve it, while it is pending.")
     created_at: Moment
     expires_at: Moment = Field(description="Until when somebody can decide.")
+    starts_at: Moment | None = Field(
+        default=None, description="When the access is to start. Absent: with the approval."
+    )
     decided_by: str | None = None
     decided_by_name: str | None = None
     decided_at: Moment | None = None
     comment: str | None = Field(default=None, description="The approver's words, or why it was denied.")
+    access_opens_at: Moment | None = Field(
+        default=None, description="When the window of access opens or opened. Absent until it is approved."
+    )
     access_ends_at: Moment | None = None
     replaced_by: str | None = None
     access: AccessInfo | None = None
@@ -274,8 +234,8 @@ class CredentialsInfo(ResponseBody):
     """AWS credentials. They may live until `expiration`, but allow nothing from `access_ends_at` on."""
 
     access_key_id: str
-    secret_access_key: _GivenSecret
-    session_token: _GivenSecret
+    secret_access_key: GivenSecret
+    session_token: GivenSecret
     expiration: Moment
     access_ends_at: Moment
     session: SessionInfo

@@ -20,6 +20,7 @@ from core.access.principals import PrincipalUnavailable, PrincipalUnknown
 from core.errors import CountersignError
 from core.invalid_policy import InvalidPolicy
 from core.open_requests import OPEN_REQUEST
+from core.schedules.base import ScheduleRefused, ScheduleUnavailable
 from core.services.vote import ApprovalFormNeeded
 
 E = TypeVar("E", bound=CountersignError)
@@ -97,6 +98,10 @@ def _not_known(error: errors.NotKnown, _now: datetime) -> Problem:
         reasons=error.reasons,
         retry_after=RETRY_SECONDS,
     )
+
+
+def _ticket_not_known(error: errors.TicketNotKnown, now: datetime) -> Problem:
+    return _not_known(error, now).model_copy(update={"title": "The ticket couldn't be checked"})
 
 
 def _refused(error: CountersignError, _now: datetime) -> Problem:
@@ -248,6 +253,7 @@ PROBLEMS: Final[dict[type, _Build]] = {
     ApprovalFormNeeded: _needs_slack,
     errors.NotAllowed: _not_allowed,
     errors.NotKnown: _not_known,
+    errors.TicketNotKnown: _ticket_not_known,
     errors.Refused: _refused,
     errors.LimitReached: _limit,
     errors.InvalidStateTransition: _decided,
@@ -259,6 +265,8 @@ PROBLEMS: Final[dict[type, _Build]] = {
     PrincipalUnavailable: _later,
     errors.StoreUnavailable: _store_is_away,
     errors.DeliveryFailed: _later,
+    ScheduleUnavailable: _later,
+    ScheduleRefused: _later,
     TokenRefused: _no_token,
     DeviceEnded: _device_ended,
     PairingWaiting: _waiting,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -83,7 +84,9 @@ class RequestCalls:
                     description=profile.description or None,
                     max_duration_seconds=int(terms.max_duration.total_seconds()),
                     required_approvals=terms.required_approvals,
-                    approvers=self._people(each.value for each in approvers if each.value != actor.id),
+                    starts_within_seconds=_seconds(terms.starts_within),
+                    ticket=terms.ticket.example if terms.ticket is not None else None,
+                    approvers=self._people(str(each) for each in approvers if each.value != actor.id),
                     has_access=bool(targets),
                     has_credentials=any(isinstance(each, AwsRoleConfig) for each in targets),
                 )
@@ -105,10 +108,14 @@ class RequestCalls:
             idempotency_key=f"{user.device.id}\0{key}" if key is not None else None,
             device=user.device.name,
             device_id=user.device.id,
+            starts_at=body.starts_at,
+            ticket=body.ticket,
         )
         least, most = JUSTIFICATION_LENGTH
-        asked = (body.profile, duration, clean_text("justification", body.justification, at_least=least, at_most=most))
-        if (request.profile, request.duration, request.justification) != asked:
+        words = clean_text("justification", body.justification, at_least=least, at_most=most)
+        asked = (body.profile, duration, words, body.starts_at)
+        is_same = (request.profile, request.duration, request.justification, request.starts_at) == asked
+        if not is_same or (body.ticket is not None and (request.ticket or "") not in body.ticket):
             # As draft-ietf-httpapi-idempotency-key-header has it.
             status = HTTPStatus.UNPROCESSABLE_ENTITY
             raise ApiRefusal(
@@ -183,7 +190,7 @@ class RequestCalls:
 
 def _approvers(policy: Policy, request: Request, user: DeviceUser) -> tuple[str, ...]:
     own = policy.ids_of(user.actor.id)
-    named = {each.value for each in policy.notifications.deciders_of(request.rule)}
+    named = {str(each) for each in policy.notifications.deciders_of(request.rule)}
     voted = {each.approver for each in request.counting_approvals}
     return tuple(sorted(named - voted - set(own)))
 
@@ -191,3 +198,7 @@ def _approvers(policy: Policy, request: Request, user: DeviceUser) -> tuple[str,
 def _is_of(request: Request, user: DeviceUser) -> bool:
     """A service sees its own requests only; a person sees theirs, and those of the services that they own."""
     return user.service is None or request.service == user.service
+
+
+def _seconds(duration: timedelta | None) -> int | None:
+    return int(duration.total_seconds()) if duration is not None else None

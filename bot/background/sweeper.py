@@ -69,6 +69,7 @@ class Swept:
     delivered: DeliveryCounts
     access: VisitCounts = NOTHING_VISITED
     ends_reminded: int = 0
+    escalated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,8 @@ class Sweeper:
         self._record_policy()
         # Expire first, so that nobody is reminded of something that is over.
         requests, events = self._requests.expire_due(), self._break_glass.expire_due()
+        # Escalate before reminding: what has just escalated needs no reminder.
+        escalated = self._requests.escalate_due()
         reminded = self._requests.remind_due()
         asked, reviews = self._break_glass.ask_due(), self._break_glass.remind_due()
         self._stores.outbox.adopt(self._clock.now())
@@ -138,7 +141,9 @@ class Sweeper:
         finally:
             # What was decided is delivered, even if the table of access is missing, or may not be read.
             delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
-        return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access, ends)
+        return Swept(
+            len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access, ends, len(escalated)
+        )
 
     def retry_parked(self) -> int:
         """Make every parked entry due again. Returns how many there were. Raises StoreError."""
@@ -170,6 +175,7 @@ class Sweeper:
         watched: dict[str, Callable[[Rest], Sequence[object]]] = {
             "end overdue requests": self._requests.expire_due,
             "end overdue events": self._break_glass.expire_due,
+            "escalate requests": self._requests.escalate_due,
             "send reminders of requests": self._requests.remind_due,
             "ask whether events are over": self._break_glass.ask_due,
             "send reminders of reviews": self._break_glass.remind_due,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import click
+from pydantic import JsonValue
 
 from bot.commands.access_lines import describe_activity, minute
 from bot.commands.access_records import Found, find_records
@@ -22,6 +23,7 @@ from core.clock import SystemClock
 from core.duration import format_duration
 from core.invalid_policy import InvalidPolicy
 from core.policy import Policy, load_policy
+from core.policy.duty_words import describe_kept_duties
 from core.services.activity import read_activity
 from core.stores.base import Stores
 from core.targets.words import one_line
@@ -32,6 +34,7 @@ _WORDS: Final = {
     "asked_by": "asked by", "text": "text", "answer": "answer", "comment": "comment", "verdict": "verdict",
     "notes": "found", "follow_up": "follow-up", "reason": "reason", "unmet": "unmet", "problem": "problem",
     "device": "device", "device_name": "device", "service": "service", "name": "name", "address": "address",
+    "ticket": "ticket", "ticket_check": "check of the ticket",
     "source_identity": "source identity", "access_key_id": "access key", "replaced_by": "replaced by",
 }  # fmt: skip
 """The details that are shown, with their labels. A newer version's others are in `audit export`."""
@@ -82,8 +85,16 @@ def _lines(entry: AuditEntry, chains: Sequence[str]) -> Iterator[str]:
     for name, label in _WORDS.items():
         value = entry.details.get(name)
         if value:
-            said = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+            said = "; ".join(_parts(value))
             yield f"    {label}: {one_line(said, _MAX_LENGTH)}"
+    for said in describe_kept_duties(entry.details):
+        yield f"    on call: {one_line(said, _MAX_LENGTH)}"
+
+
+def _parts(value: JsonValue) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{name} {each}" for name, each in value.items()]
+    return [*map(str, value)] if isinstance(value, list) else [str(value)]
 
 
 def _numbers(entry: AuditEntry) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import click
 
-from bot.api.models import DeviceInfo
+from bot.api.pairing_models import DeviceInfo
 from bot.commands.server_answers import refusals_shown, write_answer
 from bot.commands.terminal import Cell, Ink, json_option
 from bot.terminal.configuration import open_configuration

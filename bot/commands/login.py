@@ -12,7 +12,7 @@ from typing import Final
 
 import click
 
-from bot.api.models import IssuedToken, StartedPairingInfo
+from bot.api.pairing_models import IssuedToken, StartedPairingInfo
 from bot.commands.server_answers import INTERRUPTED, refusals_shown, write_answer
 from bot.commands.terminal import Ink, json_option
 from bot.settings.terminal import TerminalSettings, read_server, read_terminal_settings

@@ -8,7 +8,9 @@ Exit codes: 0 valid or allowed, 1 mistakes or refused, 2 the input can't be used
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from importlib.resources import files
 from typing import Final
 
@@ -19,6 +21,7 @@ from bot.commands.policy_diff import diff
 from bot.commands.policy_explain import explain
 from bot.commands.policy_files import json_option, plain_errors, policy_option, print_json, read_or_exit
 from bot.commands.policy_replay import replay
+from bot.commands.policy_schedules import AskedSchedules
 from bot.commands.policy_test import test
 from bot.commands.terminal import FILE, Ink, color_option, count_of
 from bot.settings import read_settings
@@ -27,7 +30,7 @@ from core.clock import format_time
 from core.invalid_policy import PolicyProblem
 from core.policy import Policy
 from core.policy.editor_schema import write_schema
-from core.policy.loader import check_with_notes
+from core.policy.loader import MoreFound, check_with_notes
 from core.services.policy_trail import CHAIN, find_version, iterate_versions
 
 _DIGITS_SHOWN: Final = 12
@@ -41,14 +44,19 @@ def policy() -> None:
 @policy.command()
 @click.argument("path", required=False, type=FILE)
 @policy_option
+@click.option("--offline", is_flag=True, help="Don't ask the sources of on-call schedules whether the schedules exist.")
 @json_option
 @color_option
-def check(path: str | None, policy_path: str, *, as_json: bool) -> None:
-    """List every mistake in a policy file, with its line and how to fix it, and what is probably not meant."""
-    named = path or policy_path
-    loaded, notes = read_or_exit(named, check_with_notes, as_json=as_json)
+def check(path: str | None, policy_path: str, *, offline: bool, as_json: bool) -> None:
+    """List every mistake in a policy file, with its line and how to fix it, and what is probably not meant.
+
+    The source of each on-call schedule is asked whether it exists.
+    """
+    named, asked = path or policy_path, AskedSchedules()
+    find_more = (lambda _: MoreFound()) if offline else asked
+    loaded, notes = read_or_exit(named, partial(check_with_notes, find_more=find_more), as_json=as_json)
     if as_json:
-        _print_check(named, loaded, notes)
+        _print_check(named, loaded, notes, asked.names)
         return
     document = loaded.document
     counts = (
@@ -56,18 +64,26 @@ def check(path: str | None, policy_path: str, *, as_json: bool) -> None:
         count_of(len(document.approval), "approval rule"),
         count_of(len(document.break_glass), "break-glass rule"),
         *([count_of(len(document.targets), "target")] if document.targets else []),
+        *([count_of(len(document.on_call), "schedule")] if document.on_call else []),
     )
     ink = Ink.of_stdout()
     for each in notes:
         ink.say(ink.paint(f"{named}:{each.line}: note: {each.path}: {each.problem}. {each.fix}", "quiet"))
+    for name, called in asked.names.items():
+        ink.say(ink.paint(f"on-call:{name} is {called}", "quiet"))
     valid = ink.paint(f"{named} is valid", "good")
     ink.say(f"{valid}: {', '.join(counts)}; digest {loaded.digest[:_DIGITS_SHOWN]}")
 
 
-def _print_check(named: str, loaded: Policy, notes: tuple[PolicyProblem, ...]) -> None:
+def _print_check(named: str, loaded: Policy, notes: tuple[PolicyProblem, ...], schedules: Mapping[str, str]) -> None:
     document = loaded.document
-    counts = {name: len(getattr(document, name)) for name in ("profiles", "approval", "break_glass", "targets")}
-    found: dict[str, object] = {"mistakes": [], "notes": [asdict(each) for each in notes]}
+    counted = ("profiles", "approval", "break_glass", "targets", "on_call")
+    counts = {name: len(getattr(document, name)) for name in counted}
+    found: dict[str, object] = {
+        "mistakes": [],
+        "notes": [asdict(each) for each in notes],
+        "schedules": dict(schedules),
+    }
     print_json({"file": named, "is_valid": True, "digest": loaded.digest, "counts": counts, **found})
 
 

@@ -45,6 +45,9 @@ def _describe(found: PolicyDifference) -> Iterator[str]:
     if found.profiles:
         yield ink.paint("what profiles give", "strong")
         yield from (_line(change, ink) for change in found.profiles)
+    if found.schedules:
+        yield ink.paint("where it is known who is on call", "strong")
+        yield from (_line(change, ink) for change in found.schedules)
     if found.is_empty:
         others = f" These sections differ otherwise: {', '.join(found.others)}." if found.others else ""
         yield f"Nobody gains or loses anything.{others}"
@@ -66,4 +69,6 @@ def _to_json(found: PolicyDifference) -> dict[str, object]:
         return {"change": change.change.value, **asdict(change)}
 
     people = [{"people": list(each.people), "changes": [*map(write, each.changes)]} for each in found.people]
-    return {"people": people, "profiles": [*map(write, found.profiles)], "other_sections": list(found.others)}
+    others = {"profiles": found.profiles, "on_call": found.schedules}
+    written = {name: [*map(write, changes)] for name, changes in others.items()}
+    return {"people": people, **written, "other_sections": list(found.others)}

@@ -25,6 +25,7 @@ from bot.terminal.configuration import open_configuration
 from bot.terminal.connecting import connect
 from bot.terminal.credentials_cache import forget_profile
 from bot.terminal.errors import FilesFailed
+from bot.terminal.local_times import MachineZone
 from bot.terminal.pacing import PassageOfTime
 from bot.terminal.progress import Progress
 from bot.terminal.submitting import RequestSubmitter
@@ -34,11 +35,13 @@ from core.clock import SystemClock
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.text import clean_text
+from core.written_time import read_time
 
 _NEW: Final = "new"
 _TIMED_OUT: Final = "timed_out"
 _MAX_LISTED: Final = 20
 _MAX_WHY: Final = 2000
+_MAX_TICKET: Final = 500
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 wait_option = click.option("--wait", "is_waiting", is_flag=True, help="Wait until it is decided and access is open.")
@@ -82,18 +85,24 @@ def request() -> None:
 @click.argument("why")
 @wait_option
 @timeout_option
+@click.option(
+    "--at", "start", metavar="TIME", help="Start later: 'tomorrow 22:00', 'at 22:00', 'mon 9pm', '2026-01-15 22:00'."
+)
+@click.option("--ticket", metavar="TICKET", help="The ticket that it is for. Default: the one that WHY names.")
 @click.option("--idempotency-key", metavar="KEY", help="A call with the key of an earlier one makes no second request.")
 @json_option
 def new_request(
-    profile: str, duration: str, why: str, timeout: str | None, idempotency_key: str | None, *, is_waiting: bool,
-    as_json: bool,
+    profile: str, duration: str, why: str, timeout: str | None, start: str | None, ticket: str | None,
+    idempotency_key: str | None, *, is_waiting: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Ask for access to PROFILE for DURATION, such as 90m or 1h30m, because of WHY.
 
     The request appears in Slack, marked with this machine's name. With --wait, the command ends when access is open, or
     when it's clear that it won't be. Ctrl-C stops waiting and keeps the request.
+
+    With --at, access opens at that time, by the clock of this machine, if it's approved by then.
     """
-    asked, at_most = _read_asked(profile, duration, why), _read_timeout(timeout, is_waiting=is_waiting)
+    asked, at_most = _read_asked(profile, duration, why, start, ticket), _read_timeout(timeout, is_waiting=is_waiting)
     if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
         raise InvalidInput("idempotency-key", "it is not a key", "Use 1 to 255 letters, digits and signs, no spaces.")
     client = connect()
@@ -203,12 +212,16 @@ def _show(found: RequestInfo, *, as_json: bool) -> None:
         ink.say(f"Next: {step}")
 
 
-def _read_asked(profile: str, duration: str, why: str) -> NewRequest:
+def _read_asked(profile: str, duration: str, why: str, start: str | None, ticket: str | None) -> NewRequest:
     parse_duration(duration)
     check_profile_name(profile)
     # How long it has to be, the server says: it may be newer.
     justification = clean_text("why", why, at_least=1, at_most=_MAX_WHY)
-    return NewRequest(profile=profile, duration=duration, justification=justification)
+    starts_at = read_time(start).resolve(MachineZone(), SystemClock().now()) if start is not None else None
+    ticket = clean_text("ticket", ticket, at_least=1, at_most=_MAX_TICKET) if ticket is not None else None
+    return NewRequest(
+        profile=profile, duration=duration, justification=justification, starts_at=starts_at, ticket=ticket
+    )
 
 
 def _read_timeout(text: str | None, *, is_waiting: bool) -> timedelta | None:

@@ -14,6 +14,7 @@ from bot.commands.decider_words import name_decider
 from bot.commands.terminal import Cell
 from bot.terminal.local_times import local_time
 from bot.terminal.waiting import Outcome, name_of, names_of, outcome_of
+from core.access.grant_status import AccessPhase
 from core.duration import format_duration
 from core.targets.words import one_line
 
@@ -25,9 +26,13 @@ def describe_request(request: RequestInfo, now: datetime) -> Iterator[str]:
     """Everything about a request."""
     duration = format_duration(timedelta(seconds=request.duration_seconds))
     whose = f" by {one_line(request.service)}" if request.service else ""
-    yield f"request {one_line(request.id)}{whose}: {one_line(request.profile)} for {duration}"
+    start = f" from {local_time(request.starts_at, now)}" if request.starts_at is not None else ""
+    yield f"request {one_line(request.id)}{whose}: {one_line(request.profile)} for {duration}{start}"
     asker = f" by {one_line(request.asked_by_name or request.asked_by)}" if request.asked_by else ""
     yield f"  asked {local_time(request.created_at, now)}{asker}: {one_line(request.justification)}"
+    if request.ticket is not None:
+        unchecked = f", which couldn't be checked: {one_line(request.ticket_problem)}" if request.ticket_problem else ""
+        yield f"  ticket {one_line(request.ticket)}{unchecked}"
     for question in request.questions:
         yield f"  {name_of(question.asker)} asks: {one_line(question.text)}"
         yield f"  answer: {one_line(question.answer)}" if question.answer else "  not answered yet; answer it in Slack"
@@ -96,7 +101,10 @@ def row_of(request: RequestInfo, now: datetime) -> list[Cell]:
 
 def _describe_waiting(request: RequestInfo, now: datetime) -> Iterator[str]:
     if request.access is not None or request.decided_by is not None:
-        yield f"Approved; access to {one_line(request.profile)} is opening."
+        access, profile = request.access, one_line(request.profile)
+        is_ahead = access is not None and access.phase is AccessPhase.SCHEDULED
+        opens = f"opens {local_time(access.starts_at, now)}" if access is not None and is_ahead else "is opening"
+        yield f"Approved; access to {profile} {opens}."
         return
     if request.awaits_confirmation:
         until = local_time(request.expires_at, now)
@@ -120,7 +128,8 @@ def _describe_open(request: RequestInfo, now: datetime) -> str:
     access, profile = request.access, one_line(request.profile)
     until = access.until if access is not None else request.access_ends_at
     if access is None:
-        ends = f" until {local_time(until, now)}" if until is not None else ""
+        starts = f" from {local_time(request.starts_at, now)}" if request.starts_at is not None else ""
+        ends = f"{starts} until {local_time(until, now)}" if until is not None else ""
         return f"Approved for {profile}{ends}. Countersign opens nothing for this profile; use it as your team does."
     return f"Access to {profile} is open until {local_time(access.until, now)}."
 

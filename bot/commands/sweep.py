@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bot.background import Swept
 
 _PARKED: Final = 1
+SCHEDULES_SECONDS: Final = 10.0
+"""How long it waits to learn who is on call. Without an answer, the channel is notified, and nobody by name."""
 
 
 @click.command(short_help="Run one background pass, for cron.")
@@ -33,6 +35,7 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
     # Slack's SDK is slow to load, and the other commands don't need it.
     from bot.slack.clock_watch import ask_for_time  # noqa: PLC0415 - see above
     from bot.wiring.instance import build_services, build_sinks, build_sweeper, open_sweep_ports  # noqa: PLC0415 - see above
+    from bot.wiring.on_call import open_roster  # noqa: PLC0415 - see above
 
     settings = read_settings(store=store).require_audit_key()
     slack_settings = read_slack_settings().require_bot_token()
@@ -41,9 +44,12 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
         if isinstance(ports.clock, ComparedClock):
             # Before anything may end for good because of what this machine's clock says.
             ask_for_time(ports.client, ports.clock)
-        services = build_services(ports)
-        with closing(services.targets):
-            sweeper = build_sweeper(services, build_sinks(ports))
+        roster = open_roster(ports)
+        services = build_services(ports, roster=roster)
+        with closing(roster), closing(services.targets):
+            # Whom to notify: it is not looked up while something is being sent.
+            roster.look(SCHEDULES_SECONDS)
+            sweeper = build_sweeper(services, build_sinks(ports, roster=roster))
             if retry_parked:
                 click.echo(f"retrying {count_of(sweeper.retry_parked(), 'failed notification')}")
             swept = sweeper.sweep()
@@ -58,6 +64,7 @@ def _describe(swept: Swept) -> Iterator[str]:
     expired_events = count_of(swept.expired_events, "break-glass event")
     yield f"expired: {count_of(swept.expired_requests, 'request')}, {expired_events}"
     yield f"reminders: {count_of(swept.reminded, 'request')}, {count_of(swept.reviews_reminded, 'review')}"
+    yield f"escalated: {count_of(swept.escalated, 'request')}"
     yield f"asked before the end: {count_of(swept.asked, 'break-glass event')}"
     yield f"reminded before access ends: {count_of(swept.ends_reminded, 'request')}"
     yield f"access: {count_of(swept.access.visited, 'right')} visited"

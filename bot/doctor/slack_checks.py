@@ -14,12 +14,11 @@ from pydantic import SecretStr
 
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.slack_calls import PatientSlack, Unanswered
-from bot.slack.app_surface import PICTURE_SCOPE, SCOPES
+from bot.slack.app_surface import EMAIL_SCOPE, PICTURE_SCOPE, SCOPES
 from bot.slack.errors import ERRORS, SlackToken
 from core.actor import UserId
 from core.clock import Clock, require_utc
 
-EMAIL_SCOPE: Final = "users:read.email"
 MAX_SKEW: Final = timedelta(seconds=30)
 """Slack's signatures are valid for five minutes; deadlines and MFA codes tolerate less."""
 
@@ -51,14 +50,14 @@ class SlackChecks:
         self.team_id = answer.get("team_id") if answer.get("enterprise_id") else None
         yield fine(f"bot token: {answer.get('user')} in workspace {answer.get('team')}, {answer.get('team_id')}")
 
-    def check_scopes(self, *, is_email_trusted: bool, has_picture: bool = False) -> Iterator[CheckResult]:
+    def check_scopes(self, *, is_email_needed: bool, has_picture: bool = False) -> Iterator[CheckResult]:
         """Does the token have every scope that the bot's calls need, and no others?"""
         listed = self._headers.get("x-oauth-scopes")
         if listed is None:
             yield note("scopes: Slack did not say which scopes the token has")
             return
         granted = {each.strip() for each in listed.split(",")} - {""}
-        wanted = SCOPES | ({EMAIL_SCOPE} if is_email_trusted else set())
+        wanted = SCOPES | ({EMAIL_SCOPE} if is_email_needed else set())
         if missing := sorted(wanted - granted):
             fix = "Add them under OAuth & Permissions, reinstall the app, and set SLACK_BOT_TOKEN to its new token."
             yield wrong(f"scopes: the bot token is missing {', '.join(missing)}", fix)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.views.help import ALL_ABILITIES, Abilities
-from core.actor import Actor, UserGroupId, UserId
+from core.actor import Actor, Need, UserId
 from core.break_glass import ReasonCode
 from core.directory import Directory
 from core.errors import CountersignError
@@ -32,8 +32,10 @@ def find_abilities(policy: PolicySource, directory: Directory, person: Actor) ->
         return ALL_ABILITIES
     if _needed(rules, known):
         return ALL_ABILITIES
+    terms = [rules.terms_for(profile.name, known) for profile in rules.requestable_profiles(known)]
     return Abilities(
-        may_request=bool(rules.requestable_profiles(known)),
+        may_request=bool(terms),
+        may_start_later=any(rule.starts_within is not None for rule in terms if rule is not None),
         may_decide=any(_judge_deciding(rules, known, name).is_allowed for name in rules.document.profiles),
         may_declare=bool(rules.declarable_profiles(known)),
         is_admin=rules.judge_admin(known).is_allowed,
@@ -41,9 +43,9 @@ def find_abilities(policy: PolicySource, directory: Directory, person: Actor) ->
     )
 
 
-def _needed(rules: Policy, known: Actor) -> frozenset[UserGroupId]:
-    groups = rules.needed_to_request(known) | rules.needed_to_declare(known) | rules.judge_admin(known).needs
-    return groups.union(*(_judge_deciding(rules, known, name).needs for name in rules.document.profiles))
+def _needed(rules: Policy, known: Actor) -> frozenset[Need]:
+    needed = rules.needed_to_request(known) | rules.needed_to_declare(known) | rules.judge_admin(known).needs
+    return needed.union(*(_judge_deciding(rules, known, name).needs for name in rules.document.profiles))
 
 
 def _reason_codes(rules: Policy, known: Actor) -> Sequence[str]:

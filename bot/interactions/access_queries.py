@@ -29,7 +29,8 @@ from core.clock import Clock
 from core.directory import Directory
 from core.errors import MalformedRecord, NotFound
 from core.policy import PolicySource
-from core.request import MAX_DURATION, Request, RequestId
+from core.request import Request, RequestId
+from core.request_bounds import OLDEST_LIVE
 from core.services.grants import GrantService
 from core.services.membership import Judging
 from core.stores.base import Stores
@@ -172,7 +173,7 @@ class AccessQueries:
         return {each.chain: each for each in found}
 
     def _grants_of(self, person: UserId, now: datetime) -> Iterator[Grant]:
-        since = now - MAX_DURATION - CLOCKS_APART
+        since = now - OLDEST_LIVE - CLOCKS_APART
         store = self._stores.access
         return iterate_records(lambda cursor: store.list_by_person(person, cursor=cursor, since=since))
 

@@ -95,7 +95,8 @@ class AskingInteractions:
                 earlier = self._again.find(request_id, person)
                 try:
                     # A trigger belongs to one press: the same press delivered twice has the same one.
-                    return submitted(self._again.again(request_id, person, interaction.trigger_id or None))
+                    made = self._again.again(request_id, person, interaction.trigger_id or None)
+                    return submitted(made, hours=self._lists.closed_hours(made))
                 except LimitReached as reached:
                     if reached.limit != OPEN_REQUEST:
                         raise
@@ -105,7 +106,8 @@ class AskingInteractions:
                 except (InvalidInput, NotAllowed):
                     if not self._queries.may_request(person, earlier.profile):
                         raise
-                    begun = BegunRequest((earlier.profile,), earlier.duration, earlier.own_words)
+                    ticket = earlier.ticket or ""
+                    begun = BegunRequest((earlier.profile,), earlier.duration, earlier.own_words, ticket=ticket)
                     return FormToOpen(self._lists.form(person, begun))
 
         self._responder.respond_to_action(ack, interaction, decide)

@@ -32,8 +32,9 @@ class AskingQueries:
         """
         people = self._judging()
         request = people.noting(self._store.get_with_notes(request_id))
-        request.check_pending(self._clock.now())
-        people.judge_decider("approve", request, person).require()
+        now = self._clock.now()
+        request.check_pending(now)
+        people.judge_decider("deny", request, person, now).require()
         request.require_confirmed("ask")
         return request
 

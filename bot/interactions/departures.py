@@ -19,6 +19,7 @@ from core.actor import UserId
 from core.clock import Clock
 from core.directory import NOTES_KEPT, Directory, DirectoryNotes
 from core.errors import CountersignError, NotAllowed, NotKnown
+from core.request_bounds import OLDEST_LIVE
 from core.services.devices import DeviceService
 from core.services.grants import GrantService
 from core.stores.base import Stores
@@ -34,7 +35,7 @@ MAX_ASKED: Final = 20
 MIN_ROUND: Final = timedelta(minutes=10)
 """How often everybody is asked about at most: an answer is used for ten minutes anyway."""
 PER_PAGE: Final = 100
-LISTED_SINCE: Final = timedelta(days=1)
+LISTED_SINCE: Final = OLDEST_LIVE + timedelta(days=1)
 """No access that could still be ended is older, whatever the clocks say."""
 
 _LOG = logging.getLogger("countersign.directory")

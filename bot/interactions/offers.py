@@ -33,6 +33,8 @@ def request_offers(policy: Policy, person: Actor, profiles: Iterable[Profile]) -
                 max_duration=terms.max_duration,
                 required_approvals=terms.required_approvals,
                 approvers=_others(policy.notifications.deciders_of(terms.name), person),
+                ticket=terms.ticket.example if terms.ticket is not None else None,
+                starts_within=terms.starts_within,
             )
 
 
@@ -76,4 +78,4 @@ def _rank(name: str, words: list[str]) -> int:
 
 def _others(deciders: frozenset[PrincipalSelector], person: Actor) -> tuple[str, ...]:
     """All deciders but this person, who never decides on their own request."""
-    return tuple(sorted(each.value for each in deciders if each.value != person.id))
+    return tuple(sorted(str(each) for each in deciders if each.value != person.id))

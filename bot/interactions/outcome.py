@@ -30,6 +30,7 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.open_requests import OPEN_REQUEST
+from core.policy.asking_next import ASK_NEXT
 from core.request import Request, RequestId
 from core.stores.messages import MessageRef
 from core.usage import LIVE_EVENT
@@ -77,7 +78,7 @@ def refused(
         return InteractionOutcome(reply(explain_in_field(error, interaction.user_id)), mistake=field)
     stale = error.record if isinstance(error, InvalidStateTransition) else None
     about = _record_of(error) or interaction.record
-    message = _own_request(error, about) or explain(error, now, interaction.user_id)
+    message = _own_request(error, about, interaction.user_id) or explain(error, now, interaction.user_id)
     if isinstance(error, Refused) and about is not None:
         url = link_to_card(about)
         message = with_link(message, url if url is not None and not _is_on(url, interaction.message) else None)
@@ -89,11 +90,13 @@ def note_store_error(error: StoreError) -> None:
     _log.error("a click could not be decided: %s: %s", type(error).__name__, error)
 
 
-def _own_request(error: CountersignError, about: str | None) -> Message | None:
+def _own_request(error: CountersignError, about: str | None, reader: str) -> Message | None:
     """The requester pressed what is for others, while their request waits: what they can do is cancel it."""
     kind, _, record_id = (about or "").partition("#")
-    is_own = isinstance(error, NotAllowed) and "two people" in error.unmet
-    return own_request(RequestId(record_id)) if is_own and kind == Request.KIND else None
+    if not isinstance(error, NotAllowed) or "two people" not in error.unmet or kind != Request.KIND:
+        return None
+    ask_next = dict(zip(error.unmet, error.reasons, strict=False)).get(ASK_NEXT, "")
+    return own_request(RequestId(record_id), ask_next, reader)
 
 
 def _record_of(error: CountersignError) -> str | None:

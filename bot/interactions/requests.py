@@ -7,6 +7,7 @@ decided from the record; the message around it isn't even read. A form to approv
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from slack_bolt import Ack, App
 
@@ -103,7 +104,8 @@ class RequestInteractions:
 
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/access …`."""
-        typed = parse_once(parse_access, body.get("text"), self._lists.profile_names())
+        parse = partial(parse_access, is_ticket=self._lists.is_ticket)
+        typed = parse_once(parse, body.get("text"), self._lists.profile_names())
         interaction = read_interaction(body, context, is_emergency=is_ending(typed))
         if isinstance(typed, OpenForm | BegunRequest):
             begun = typed if isinstance(typed, BegunRequest) else NOTHING_BEGUN
@@ -120,11 +122,12 @@ class RequestInteractions:
         """The form was submitted. The view's id is the idempotency key: a second delivery requests nothing new."""
         interaction = read_interaction(body, context)
 
-        def submit() -> Message:
-            draft = read_request_form(get_dict(body, "view", "state", "values"))
-            return self._lines.submit_form(self._actor(interaction), draft, interaction.view_id or None)
-
         fields = request_fields_of(get_dict(body, "view"))
+
+        def submit() -> Message | FormToOpen:
+            draft = read_request_form(get_dict(body, "view", "state", "values"))
+            return self._lines.submit_form(self._actor(interaction), draft, interaction.view_id or None, fields)
+
         self._responder.respond_to_view(ack, interaction, submit, fields, closes=True)
 
     def on_approve(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
@@ -252,7 +255,7 @@ class RequestInteractions:
     def _form_for(self, interaction: Interaction, begun: BegunRequest = NOTHING_BEGUN) -> Block:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.
         person = self._directory.known(interaction.user_id) or self._actor(interaction)
-        return self._lists.form(person, begun)
+        return self._lists.form(person, self._lines.begin(person, begun))
 
     def _actor(self, interaction: Interaction) -> Actor:
         return self._directory.actor(interaction.user_id, interaction.team_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from bot.slack.directory import SlackDirectory
@@ -24,6 +25,7 @@ from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUEST
 from core.request import Request
 from core.services import RequestService
 from core.services.bundle import Submitted
+from core.written_time import WrittenTime
 
 _A_LIMIT: Final = "this person has reached a limit for {profile} ({value})"
 _THEIR_LIMITS: Final = {
@@ -35,7 +37,10 @@ _NO_MEMBER: Final = "this person can't get access here: {why}"
 
 
 class DraftSubmission:
-    """Makes requests of drafts. `may_declare` says whether a person can break the glass instead. Safe for threads."""
+    """Makes requests of drafts. Safe for threads.
+
+    `may_declare` says whether a person can break the glass instead, `closed_hours` that nobody can approve it yet.
+    """
 
     def __init__(
         self,
@@ -44,19 +49,22 @@ class DraftSubmission:
         clock: Clock,
         link_to_card: Callable[[str], str | None],
         may_declare: Callable[[Actor, str], bool],
+        closed_hours: Callable[[Request], str],
     ) -> None:
         self._service = service
         self._directory = directory
         self._clock = clock
         self._link_to_card = link_to_card
         self._may_declare = may_declare
+        self._closed_hours = closed_hours
 
     def submit(self, person: Actor, draft: RequestDraft, key: str | None) -> Message:
         """What became of it, for this person. Raises like RequestService.submit when nothing was requested."""
         other = self._find(person, draft.on_behalf_of)
         done = self._service.submit_several(
-            person, draft.profiles, draft.duration, draft.justification, idempotency_key=key, on_behalf_of=other
-        )
+            person, draft.profiles, draft.duration, draft.justification, idempotency_key=key, on_behalf_of=other,
+            starts_at=self.find_start(person, draft.starts), ticket=draft.ticket,
+        )  # fmt: skip
         if len(done) == 1:
             return self._answer(person, done[0], other)
         if other is not None:
@@ -67,8 +75,16 @@ class DraftSubmission:
             raise refusals[0]
         now = self._clock.now()
         return submitted_several(
-            [(each.profile, _became(each)) for each in done], [explain(each, now, person.id).text for each in refusals]
+            [(each.profile, _became(each)) for each in done],
+            [explain(each, now, person.id).text for each in refusals],
+            self._closed_hours,
         )
+
+    def find_start(self, person: Actor, starts: WrittenTime | datetime | None) -> datetime | None:
+        """The moment of a start, as this person's clock shows what was written. Raises InvalidInput."""
+        if isinstance(starts, WrittenTime):
+            return starts.resolve(self._directory.zone_of(person.id), self._clock.now())
+        return starts
 
     def _answer(self, person: Actor, done: Submitted, other: Actor | None) -> Message:
         became = _became(done)
@@ -82,7 +98,9 @@ class DraftSubmission:
             raise (_about_other(became, done.profile) or became) if other is not None else became
         if became.asked_by is not None:
             return submitted_for(became)
-        return submitted(became, may_declare=self._may_declare(person, became.profile))
+        # Break-glass opens now: it's nothing instead of access that starts later.
+        may_declare = became.starts_at is None and self._may_declare(person, became.profile)
+        return submitted(became, may_declare=may_declare, hours=self._closed_hours(became))
 
     def _find(self, person: Actor, other: str | None) -> Actor | None:
         if other is None or other == person.id:

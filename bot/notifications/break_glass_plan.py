@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Final
 
+from bot.notifications.on_call_people import OnCallPeople
+from bot.notifications.page_news import FindPage, no_page
 from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, Post, ShownRecord
 from bot.notifications.shown import load_shown, place_of, way_in_of
 from bot.views.block_kit import Message
@@ -26,39 +29,47 @@ from bot.views.break_glass.notices import (
     reviewed,
 )
 from bot.views.mentions import mention_all, mention_deciders
+from bot.views.paging import with_page
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.clock import Clock
+from core.on_call import NoRoster, Roster
 from core.policy.evaluator import Policy
 from core.preferences import DmKind
 from core.review import Verdict
 from core.stores.base import Stores
 
 ShownEvent = ShownRecord[BreakGlassEvent]
+EventPlans = Mapping[AuditAction, Callable[[AuditEntry, ShownEvent, Policy], NotificationPlan]]
 _DIRECT_PREFIX: Final = "D"
 """The prefix of a direct message channel's id: nobody else would see a card there."""
 
 
-def break_glass_notifier(stores: Stores, clock: Clock) -> Notifier[BreakGlassEvent]:
-    """The notifier of break-glass events."""
+def break_glass_notifier(
+    stores: Stores, clock: Clock, find_page: FindPage = no_page, roster: Roster | None = None
+) -> Notifier[BreakGlassEvent]:
+    """The notifier of break-glass events. `roster` says who is on call, to notify them."""
+    people = OnCallPeople(roster or NoRoster())
 
     def load(record_id: str) -> ShownEvent:
-        return load_shown(stores.break_glass.get(EventId(record_id)), stores, clock)
+        return load_shown(stores.break_glass.get(EventId(record_id)), stores, clock, find_page)
 
-    return Notifier(load=load, draw=_draw, plans=_PLANS, copies_in=_copies_in)
+    plans: EventPlans = {**_PLANS, AuditAction.REVIEW_REMINDED: partial(_reminder, people)}
+    return Notifier(load=load, draw=partial(_draw, people), plans=plans, copies_in=_copies_in)
 
 
-def _draw(shown: ShownEvent, policy: Policy, now: datetime) -> Message:
-    event = shown.record
-    return break_glass_card(
+def _draw(people: OnCallPeople, shown: ShownEvent, policy: Policy, now: datetime) -> Message:
+    event, notified = shown.record, policy.notifications.mentioned_by(shown.record.rule)
+    card = break_glass_card(
         event,
         now,
-        mention_all(policy.notifications.mentioned_by(event.rule)),
+        mention_all(notified, people.of(notified)),
         event.review_due_at(policy.notifications.times_of(event.rule).review_within),
         access=shown.access,
         way_in=way_in_of(shown, policy),
         fallbacks=policy.fallbacks_for(event.profile),
     )
+    return with_page(card, shown.page)
 
 
 def _copies_in(event: BreakGlassEvent) -> tuple[str, ...]:
@@ -117,12 +128,13 @@ def _reviewed(_entry: AuditEntry, shown: ShownEvent, policy: Policy) -> Notifica
     return NotificationPlan(reply=reviewed(event), directs=(*_outcome(shown, policy), found))
 
 
-def _reminder(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:
+def _reminder(people: OnCallPeople, entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:
     event = shown.record
     if not event.is_waiting_for_review:
         return NotificationPlan()
     due_at = event.review_due_at(policy.notifications.times_of(event.rule).review_within)
-    reviewers = mention_deciders(policy.notifications.reviewers_of(event.profile), leave_out={event.invoker})
+    asked = policy.notifications.reviewers_of(event.profile)
+    reviewers = mention_deciders(asked, leave_out={event.invoker}, on_call=people.of(asked))
     overdue = review_overdue(event, reviewers, due_at, place_of(shown, policy))
     return NotificationPlan(reply=overdue, posts=_to_security(entry, policy, overdue))
 
@@ -142,11 +154,10 @@ def _to_security(entry: AuditEntry, policy: Policy, message: Message) -> tuple[P
     return (Post(str(entry.seq), channel, message),) if channel is not None else ()
 
 
-_PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, ShownEvent, Policy], NotificationPlan]]] = {
+_PLANS: Final[EventPlans] = {
     AuditAction.BREAK_GLASS_INVOKED: _invoked,
     AuditAction.BREAK_GLASS_ENDING_SOON: _ending_soon,
     AuditAction.BREAK_GLASS_CLOSED: _end,
     AuditAction.BREAK_GLASS_EXPIRED: _end,
     AuditAction.BREAK_GLASS_REVIEWED: _reviewed,
-    AuditAction.REVIEW_REMINDED: _reminder,
 }

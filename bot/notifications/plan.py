@@ -17,6 +17,7 @@ from core.access.grant import Grant
 from core.access.summary import AccessSummary, summarize
 from core.actor import UserId
 from core.audit.trail import AuditAction, AuditEntry
+from core.pagers.page_ledger import PageLedger
 from core.policy.evaluator import Policy
 from core.preferences import DmKind
 from core.record import Record
@@ -28,13 +29,14 @@ R = TypeVar("R", bound=Record)
 class ShownRecord(Generic[R]):
     """A record with the grants that it made, read at one moment: what a card shows.
 
-    `url` is the address of its card, once that is posted.
+    `url` is the address of its card, once that is posted; `page` is the acknowledged page about it.
     """
 
     record: R
     read_at: datetime
     grants: tuple[Grant, ...] = ()
     url: str | None = None
+    page: PageLedger | None = None
 
     @property
     def access(self) -> AccessSummary | None:
@@ -42,10 +44,10 @@ class ShownRecord(Generic[R]):
         return summarize(self.grants, self.read_at)
 
     @property
-    def version(self) -> tuple[datetime | tuple[str, datetime], ...]:
+    def version(self) -> tuple[object, ...]:
         """The same as long as nothing of what is shown has changed."""
         grants = sorted((grant.id, grant.updated_at) for grant in self.grants)
-        return (self.record.updated_at, *grants)
+        return (self.record.updated_at, self.page and self.page.acknowledgement, *grants)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from bot.notifications.page_news import FindPage, no_page
 from bot.notifications.plan import ShownRecord
 from bot.views.access.target_words import find_way_in
 from bot.views.access.way_in import WayIn
@@ -22,12 +23,12 @@ from core.stores.base import Stores
 S = TypeVar("S", Request, BreakGlassEvent)
 
 
-def load_shown(record: S, stores: Stores, clock: Clock) -> ShownRecord[S]:
-    """The record with its grants as they are now. Raises StoreError."""
+def load_shown(record: S, stores: Stores, clock: Clock, find_page: FindPage = no_page) -> ShownRecord[S]:
+    """The record with its grants, and the page about it, as they are now. Raises StoreError."""
     if not _has_grants(record):
-        return ShownRecord(record, clock.now())
+        return ShownRecord(record, clock.now(), page=find_page(record, ()))
     grants = stores.access.get_each([grant_id_for(record.chain, right) for right in record.rights])
-    return ShownRecord(record, clock.now(), grants)
+    return ShownRecord(record, clock.now(), grants, page=find_page(record, grants))
 
 
 def _has_grants(record: Request | BreakGlassEvent) -> bool:

@@ -21,6 +21,7 @@ from bot.notifications.access_news import AccessNewsDelivery
 from bot.notifications.break_glass_plan import break_glass_notifier
 from bot.notifications.cards import CARD, Cards, copy_name
 from bot.notifications.device_news import DeviceNewsDelivery
+from bot.notifications.page_news import PageNews
 from bot.notifications.permalinks import Permalinks
 from bot.notifications.plan import NotificationPlan, Notifier, ShownRecord
 from bot.notifications.posted import PostedMessages
@@ -38,6 +39,7 @@ from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput, NotFound, StoreError
+from core.on_call import Roster
 from core.policy import PolicySource
 from core.request import Request
 from core.services.preferences import DmChoices
@@ -52,7 +54,7 @@ class SlackSink:
     """Delivers what happened to a record to Slack. Safe for threads and for any number of instances.
 
     `client` must not retry calls; see `slack_calls.open_client`. No call starts later than `seconds` after its delivery
-    started.
+    started. `roster` says who is on call, to mention them.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class SlackSink:
         *,
         seconds: float = DELIVERY_TIMEOUT_SECONDS,
         permalinks: Permalinks | None = None,
+        roster: Roster | None = None,
     ) -> None:
         self._client = client
         self._permalinks = permalinks or Permalinks()
@@ -73,9 +76,10 @@ class SlackSink:
         self._posted = PostedMessages(stores.messages)
         self._cards = Cards(self._posted, policy, clock)
         self._wants_dm = DmChoices(stores.preferences, clock).wants_dm
+        self._pages = PageNews(stores, policy)
         self._notifiers: Mapping[str, Notifier[Any]] = {
-            BreakGlassEvent.KIND: break_glass_notifier(stores, clock),
-            Request.KIND: request_notifier(stores, clock),
+            BreakGlassEvent.KIND: break_glass_notifier(stores, clock, self._pages.find, roster),
+            Request.KIND: request_notifier(stores, clock, self._pages.find, roster),
         }
         self._access = AccessNewsDelivery(
             stores, policy, clock, self._cards, self._posted, self._notifiers, self._permalinks, self._wants_dm
@@ -107,6 +111,8 @@ class SlackSink:
                 self._devices.deliver(entry, self._calls(entry.chain))
             elif entry.event is AuditAction.MONTHLY_SUMMARY:
                 self._summaries.deliver(entry, self._calls(entry.chain))
+            elif entry.event is AuditAction.PAGE_ACKNOWLEDGED:
+                self._show_acknowledged(entry)
             elif notifier is None:
                 self._announce(entry)
             elif entry.event in notifier.plans:
@@ -191,6 +197,12 @@ class SlackSink:
             "%s: no copy of the card in %s, where the event was declared: %s", shown.record.chain, channel, reason
         )
         return None
+
+    def _show_acknowledged(self, entry: AuditEntry) -> None:
+        kind, _, record_id = (self._pages.note(entry) or "").partition("#")
+        notifier = self._notifiers.get(kind)
+        if notifier is not None:
+            self._cards.refresh(self._calls(entry.chain), notifier, notifier.load(record_id), None)
 
     def _announce(self, entry: AuditEntry) -> None:
         calls = self._calls(entry.chain)

@@ -66,6 +66,12 @@ PICTURE_METHODS: Final = frozenset({"files_getUploadURLExternal", "files_complet
 PICTURE_SCOPE: Final = "files:write"
 """What these need. The manifest doesn't ask for it: without it, the summary has no picture."""
 
+EMAIL_METHODS: Final = frozenset({"users_lookupByEmail"})
+"""Called only to find the people on schedules whom their source knows by e-mail."""
+
+EMAIL_SCOPE: Final = "users:read.email"
+"""What these need, and rules that name people by e-mail. The manifest asks for it if the policy has such."""
+
 PRIVATE_CHANNELS_SCOPE: Final = "groups:read"
 """What conversations.info needs for a private channel."""
 

@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
 from slack_sdk import WebClient
 
@@ -26,6 +28,7 @@ from core.actor import Actor, UserGroupId, UserId, check_user_id, is_user_group
 from core.clock import Clock
 from core.directory import DirectoryNotes
 from core.errors import InvalidInput, NotAllowed, NotKnown
+from core.on_call import Duty, NoRoster, OnCallName, Roster
 from core.user_group import UserGroupMembers
 
 Found = TypeVar("Found")
@@ -39,12 +42,21 @@ TOO_SLOW: Final = "Slack didn't confirm who you are in time; please try again in
 ELSEWHERE: Final = "only members of this workspace can act here; ask one of them to do it"
 
 
+@dataclass(frozen=True, slots=True)
+class NamedSchedules:
+    """Who is on call, and the schedules that give somebody a right by the current policy."""
+
+    roster: Roster
+    named: Callable[[], frozenset[OnCallName]]
+
+
 class SlackDirectory:
     """Looks people up in Slack. Thread-safe; calls Slack on its own threads, with its own client.
 
     `user_groups` returns the ids of all user groups that the current policy names. `enterprise_id` is the
     organisation on Enterprise Grid, as auth.test gives it. `shared` has what other instances learned, and `learn` is
-    told what Slack said about user groups. `repair` is called when the notes in the store can't be read.
+    told what Slack said about user groups. `repair` is called when the notes in the store can't be read. `on_call` says
+    who is on call; left out, that isn't known.
     """
 
     def __init__(
@@ -59,6 +71,7 @@ class SlackDirectory:
         learn: Callable[[Collection[UserGroupMembers]], None] = lambda _: None,
         repair: Callable[[], None] = lambda: None,
         pace: Pace | None = None,
+        on_call: NamedSchedules | None = None,
     ) -> None:
         questions = SlackQuestions(client, team_id, enterprise_id, clock)
         self._team_id = team_id
@@ -68,6 +81,7 @@ class SlackDirectory:
         self._people = CoalescingCache[Member | Outsider](questions.ask_person, self._workers, clock)
         self._groups = UserGroups(questions.ask_groups, clock, user_groups, shared=shared, learn=learn, pace=pace)
         self._patience = _Patience()
+        self._on_call = on_call or NamedSchedules(NoRoster(), frozenset)
 
     def actor(self, user_id: str, team_id: str | None) -> Actor:
         """The person of a payload, without their user groups; `team_id` is the payload's, if it has one.
@@ -109,10 +123,14 @@ class SlackDirectory:
             known, _ = self._groups.find(groups, notes.changed_at)
         return _memberships(user_id, known)
 
+    def duties(self, user_id: UserId, names: Collection[OnCallName]) -> Mapping[OnCallName, Duty]:
+        """For each schedule that is known, whether the person is on call. See core.directory."""
+        return self._on_call.roster.duties(user_id, names, timeout_seconds=self._patience.left(ANSWER_TIMEOUT_SECONDS))
+
     def known(self, user_id: str) -> Actor | None:
         """The same from the cache, up to a day old, or None; never waits. For opening forms, not for deciding.
 
-        User groups about which nothing is known are left out.
+        User groups and schedules about which nothing is known are left out.
         """
         try:
             member = self._people.get_stale(_checked(user_id))
@@ -120,7 +138,10 @@ class SlackDirectory:
             return None
         if not isinstance(member, Member):
             return None
-        return member.actor.with_memberships(_memberships(member.actor.id, self._groups.get_stale()))
+        duties = self._on_call.roster.duties(member.actor.id, self._on_call.named())
+        return member.actor.with_memberships(_memberships(member.actor.id, self._groups.get_stale())).with_duties(
+            duties
+        )
 
     def name_of(self, subject: str) -> str | None:
         """What people call this user, or `@sre` for a user group, from the cache; None if unknown. Never waits."""
@@ -163,10 +184,20 @@ class SlackDirectory:
             return False
         return isinstance(read, Member)
 
+    def is_active(self, user_id: UserId) -> bool | None:
+        """Whether this is an active full member, from the cache; None if it isn't known yet. Never waits."""
+        member = self._people.get_stale(user_id)
+        return isinstance(member, Member) if member is not None else None
+
     def get_email(self, user_id: str) -> str | None:
         """The e-mail address in the cached answer about a person, however old; None if there is none."""
         member = self._people.peek(user_id)
         return member.actor.email if isinstance(member, Member) else None
+
+    def zone_of(self, user_id: str) -> ZoneInfo | None:
+        """The time zone of a person's clock, from the cached answer, however old; None if it isn't known."""
+        member = self._people.peek(user_id)
+        return member.zone if isinstance(member, Member) else None
 
     def close(self) -> None:
         """Make no more calls. Waits for calls in flight, which their time limit bounds."""

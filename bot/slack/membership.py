@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from core.actor import Actor, UserId
 
@@ -23,10 +24,14 @@ _MAX_NAME_LENGTH: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An active full member. `teams` are the team ids that their payloads may contain."""
+    """An active full member. `teams` are the team ids that their payloads may contain.
+
+    `zone` is the time zone of their clock; None: Slack doesn't say, or it isn't one.
+    """
 
     actor: Actor
     teams: frozenset[str]
+    zone: ZoneInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class _User(_Part):
     is_email_confirmed: bool = False
     profile: _Profile = _Profile()
     enterprise_user: _EnterpriseUser | None = None
+    tz: JsonValue = None
 
 
 def read_membership(answer: object, user_id: UserId, team_id: str, enterprise_id: str | None) -> Member | Outsider:
@@ -87,7 +93,7 @@ def read_membership(answer: object, user_id: UserId, team_id: str, enterprise_id
         return Outsider(GUEST)
     if None in (user.is_bot, user.is_restricted, user.is_ultra_restricted):
         raise ValueError("the answer leaves out whether this is a bot or a guest")
-    return Member(Actor(id=user_id, name=_name(user), email=_email(user)), teams)
+    return Member(Actor(id=user_id, name=_name(user), email=_email(user)), teams, _zone(user))
 
 
 def _teams(user: _User, enterprise_id: str | None) -> frozenset[str]:
@@ -102,6 +108,14 @@ def _teams(user: _User, enterprise_id: str | None) -> frozenset[str]:
 
 def _name(user: _User) -> str:
     return (user.profile.display_name or user.profile.real_name or user.name)[:_MAX_NAME_LENGTH]
+
+
+def _zone(user: _User) -> ZoneInfo | None:
+    try:
+        # What isn't a name of a zone says nothing about who somebody is.
+        return ZoneInfo(user.tz) if isinstance(user.tz, str) else None
+    except (ValueError, LookupError, OSError):
+        return None
 
 
 def _email(user: _User) -> str | None:

@@ -61,6 +61,16 @@ class SlackQuestions:
             answer = self._client.users_info(user=user_id)
             return read_membership(answer.get("user"), UserId(user_id), self._team_id, self._enterprise_id)
 
+    def ask_email(self, email: str) -> Member | Outsider:
+        """Who has this e-mail address, by users.lookupByEmail. Raises NotKnown; NotAllowed if nobody has it.
+
+        Slack finds no deactivated account: https://docs.slack.dev/reference/methods/users.lookupByEmail.
+        """
+        with self._calling("users.lookupByEmail"):
+            user = self._client.users_lookupByEmail(email=email).get("user")
+            user_id = UserId(str((user or {})["id"]))
+            return read_membership(user, user_id, self._team_id, self._enterprise_id)
+
     def ask_groups(
         self, wanted: Collection[UserGroupId], changes: Mapping[UserGroupId, datetime]
     ) -> dict[UserGroupId, UserGroupMembers]:

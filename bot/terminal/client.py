@@ -18,16 +18,13 @@ from bot.api.models import (
     AccessInfo,
     AccessList,
     CredentialsInfo,
-    DeviceList,
-    IssuedToken,
     Me,
-    NewPairing,
     NewRequest,
     ProfileList,
     RequestInfo,
     RequestList,
-    StartedPairingInfo,
 )
+from bot.api.pairing_models import DeviceList, IssuedToken, NewPairing, StartedPairingInfo
 from bot.terminal.errors import ServerFailed
 from bot.terminal.http_calls import READ_SECONDS, HttpCall, HttpServer, user_agent
 from core.clock import Clock
@@ -77,7 +74,9 @@ class ApiClient:
 
     def submit(self, asked: NewRequest, idempotency_key: str) -> RequestInfo:
         """Make a request. With the key of an earlier call that made one, that request and no second one."""
-        return self._post("/requests", RequestInfo, asked.model_dump(), {IDEMPOTENCY_KEY: idempotency_key})
+        # An older server refuses a field that it doesn't know, even without a value.
+        body = asked.model_dump(mode="json", exclude_none=True)
+        return self._post("/requests", RequestInfo, body, {IDEMPOTENCY_KEY: idempotency_key})
 
     def requests(self) -> RequestList:
         """One's own requests, newest first."""

@@ -5,13 +5,36 @@ Invariant: a moment that isn't today is written with its day.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from core.duration import format_duration
 
 _COARSE_FROM: Final = timedelta(minutes=10)
 _MINUTE: Final = timedelta(minutes=1)
+
+
+class MachineZone(tzinfo):
+    """The time zone of this machine, with its daylight saving: the standard library knows its name nowhere."""
+
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        """How far its clocks are ahead of UTC at this local time."""
+        local = (moment or datetime.now(UTC)).replace(tzinfo=None)
+        return local - datetime.fromtimestamp(local.timestamp(), UTC).replace(tzinfo=None)
+
+    def dst(self, _moment: datetime | None) -> None:
+        """Not known apart from the rest."""
+
+    def tzname(self, _moment: datetime | None) -> str:
+        """What people call it."""
+        return str(self)
+
+    def fromutc(self, moment: datetime) -> datetime:
+        """What the clocks show at this moment."""
+        return moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=self)
+
+    def __str__(self) -> str:
+        return "this machine's time zone"
 
 
 def local_time(moment: datetime, now: datetime) -> str:

@@ -49,6 +49,7 @@ class ProfileForAgent(BaseModel):
     description: str | None
     max_duration_minutes: int
     required_approvals: int
+    ticket: str | None = Field(default=None, description="An example of the ticket that `why` has to name, if any.")
 
 
 class ProfilesForAgent(BaseModel):
@@ -140,6 +141,7 @@ def _describe_profile(profile: ProfileInfo) -> ProfileForAgent:
         description=profile.description,
         max_duration_minutes=profile.max_duration_seconds // 60,
         required_approvals=profile.required_approvals,
+        ticket=profile.ticket,
     )
 
 

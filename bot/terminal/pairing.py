@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from bot.api.models import IssuedToken, StartedPairingInfo
+from bot.api.pairing_models import IssuedToken, StartedPairingInfo
 from bot.api.problems import ProblemCode
 from bot.terminal.client import ApiClient
 from bot.terminal.configuration import ConfigurationFile, PairedServer, TokenPlace, files_failed

@@ -65,7 +65,7 @@ class RequestSubmitter:
         if self._folder is None or given is not None:
             yield given or _new_key()
             return
-        told = json.dumps([self._client.server, asked.profile, asked.duration, asked.justification])
+        told = json.dumps([self._client.server, asked.profile, asked.duration, asked.justification, *_start(asked)])
         note = self._folder / f"unanswered-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
         key = _read_note(note, self._clock.now()) or _new_key()
         # Without a note the request is as good; only a repeated command would make a second one.
@@ -81,6 +81,12 @@ class RequestSubmitter:
             _forget(note)
             raise
         _forget(note)
+
+
+def _start(asked: NewRequest) -> tuple[str, ...]:
+    # What has none is noted as an older version noted it.
+    start = (asked.starts_at.isoformat(),) if asked.starts_at is not None else ()
+    return (*start, f"ticket {asked.ticket}") if asked.ticket is not None else start
 
 
 def _with_key(error: ServerFailed, key: str) -> ServerFailed:

@@ -139,6 +139,8 @@ def describe_wait(request: RequestInfo) -> tuple[str, datetime | None]:
         return f"Waiting for approval{count}{f' by {who}' if who else ''}", request.expires_at
     if request.access is not None and request.access.is_delayed:
         return f"Approved. Access to {request.profile} is late; Countersign keeps trying", request.access_ends_at
+    if request.access is not None and request.access.phase is AccessPhase.SCHEDULED:
+        return f"Approved. Waiting for access to {request.profile} to start", request.access.starts_at
     return f"Approved. Opening access to {request.profile}", request.access_ends_at
 
 

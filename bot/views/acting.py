@@ -11,6 +11,8 @@ from typing import Final
 from bot.views.access.rights import right_name
 from bot.views.block_kit import Block, code, context, length, mention, mrkdwn, plain, user_text
 from bot.views.devices.facts import host
+from bot.views.request.ticket import ticket_blocks
+from bot.views.request.window import starting
 from core.access.summary import AccessSummary
 from core.request import Request
 
@@ -54,20 +56,24 @@ def from_where(request: Request) -> str:
     return f" from a {'terminal' if request.service is None else 'machine'} on {host(request.device)}"
 
 
-def request_blocks(request: Request, *, is_open: bool, mark: str = "") -> list[Block]:
-    """Who requests what, and their words. For a service the right comes first, and its words are marked."""
-    verb, what = "requests" if is_open else "requested", f"{code(request.profile)} for *{length(request.duration)}*"
+def request_blocks(request: Request, *, is_open: bool, mark: str = "", ticket_url: str | None = None) -> list[Block]:
+    """Who requests what, their words and its ticket. For a service the right comes first, and its words are marked."""
+    ticket = ticket_blocks(request, ticket_url, is_open=is_open)
+    verb, what = (
+        "requests" if is_open else "requested",
+        f"{code(request.profile)} for *{length(request.duration)}*{starting(request)}",
+    )
     above = [mark] if mark else []
     if request.service is None:
         who, for_whom = mention(request.asked_by or request.requester), ""
         if request.asked_by is not None:
             for_whom = f" on behalf of {mention(request.requester)}"
         line = f"{who} {verb} {what}{for_whom}{from_where(request)}"
-        return [mrkdwn("\n".join([*above, line])), *why_blocks(request)]
+        return [mrkdwn("\n".join([*above, line])), *why_blocks(request), *ticket]
     rights = [f"• {right_name(each)}" for each in request.rights[:MAX_RIGHTS]]
     gives = f"*The right*: {what}" if rights else f"*The right*: {what}. Its approval opens nothing"
     by = f"{acting(request.requester, request.service)}, {verb} it{from_where(request)}."
-    return [mrkdwn("\n".join([*above, gives, *rights, by])), context(_UNVERIFIED), *why_blocks(request)]
+    return [mrkdwn("\n".join([*above, gives, *rights, by])), context(_UNVERIFIED), *why_blocks(request), *ticket]
 
 
 def why_blocks(request: Request) -> list[Block]:

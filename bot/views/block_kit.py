@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from core.actor import OPERATOR, SLACK, DeciderId, is_person, is_user_group
 from core.duration import format_duration
+from core.duty import OnCallName, is_on_call_name, schedule_of
 
 Block = dict[str, Any]
 """A block or an element as Slack's API takes it."""
@@ -107,6 +108,8 @@ def people(selector: str) -> str:
     """A person or a user group as a mention; anything else that names people, such as an e-mail address, as text."""
     if is_person(selector):
         return f"<@{selector}>"
+    if is_on_call_name(selector):
+        return f"on call in {code(schedule_of(OnCallName(selector)))}"
     return f"<!subteam^{selector}>" if is_user_group(selector) else escape(selector)
 
 

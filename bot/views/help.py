@@ -23,6 +23,7 @@ class Abilities:
     may_decide: bool = True
     may_declare: bool = True
     is_admin: bool = True
+    may_start_later: bool = True
     reason_codes: Sequence[str] = tuple(ReasonCode)
 
 
@@ -30,6 +31,10 @@ ALL_ABILITIES: Final = Abilities()
 _REQUESTING: Final = (
     f"`{ACCESS}` opens the form. What you type after it is filled in, in any order.",
     f"`{ACCESS} prod 2h deploy the fix for INC-12` requests access directly: profile, duration, justification.",
+)
+_LATER: Final = (
+    f"`{ACCESS} prod 2h tomorrow 22:00 deploy the fix` requests access that starts then, by your clock.",
+    "You can also write `at 22:00`, `monday 22:00` or `2026-11-24 22:00`.",
 )
 _OWN: Final = (
     f"`{ACCESS} mine` lists your requests.",
@@ -54,6 +59,7 @@ def access_help(can: Abilities) -> Message:
     lines = [
         "*Request access*",
         *(_REQUESTING if can.may_request else [NOTHING_TO_REQUEST]),
+        *(_LATER if can.may_request and can.may_start_later else []),
         *(_OWN if can.may_request or can.may_declare else []),
         f"`{ACCESS} live` lists who has access now: {live}.",
         f"`{ACCESS} notify` chooses which direct messages you get.",

@@ -8,12 +8,13 @@ with other options has another action id.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from unicodedata import category
 
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, label, length, plain
+from core.errors import InvalidInput
 
 ANSWER: Final = "answer"
 MAX_OPTIONS: Final = 100
@@ -21,6 +22,8 @@ MAX_OPTIONS: Final = 100
 MAX_OPTION_TEXT: Final = 75
 MAX_TYPED_TEXT: Final = 3000
 """No text field takes more."""
+_MAX_SECONDS: Final = 10**10
+"""Slack's own bound of a date and time, ten digits."""
 CODE_LENGTH: Final = (6, 12)
 """Six digits, and the spaces that apps show between them."""
 CHOICES: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480))
@@ -127,6 +130,12 @@ def _printable(text: str) -> str:
     return "".join(" " if category(each) == "Cc" and each != "\n" else each for each in text)
 
 
+def moment_menu(chosen: datetime | None) -> Block:
+    """A field for a day and a time, which Slack shows in the zone of whoever reads it."""
+    made: Block = {"type": "datetimepicker", "action_id": ANSWER}
+    return made | {"initial_date_time": int(chosen.timestamp())} if chosen is not None else made
+
+
 def code_box() -> Block:
     """A field for an MFA code."""
     return text_box(CODE_LENGTH, is_long=False, example="123456")
@@ -148,6 +157,16 @@ def all_chosen(values: Payload, block_id: str) -> tuple[str, ...]:
 def chosen_person(values: Payload, block_id: str) -> str | None:
     """Who was chosen from a menu of people; None: nobody."""
     return get_str(_answer(values, block_id), "selected_user") or None
+
+
+def chosen_moment(values: Payload, block_id: str) -> datetime | None:
+    """Which moment was chosen; None: none. Raises InvalidInput for what isn't one."""
+    found = _answer(values, block_id).get("selected_date_time")
+    if found is None:
+        return None
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found < _MAX_SECONDS:
+        raise InvalidInput(block_id, f"{found!r:.40} isn't a time", "Choose a day and a time.")
+    return datetime.fromtimestamp(found, UTC)
 
 
 def typed(values: Payload, block_id: str) -> str:

@@ -28,6 +28,7 @@ DM_KINDS: Final[Mapping[DmKind, tuple[str, str]]] = {
     DmKind.DECISIONS: ("Decisions on my requests", "Approved, denied, or expired without a decision"),
     DmKind.ACCESS: ("My access, when it opens or ends", "With what you need to use it"),
     DmKind.REMINDERS: ("My access, before it ends", "With a button to ask for more time"),
+    DmKind.ON_CALL: ("Requests for me to decide", "While I'm on call, and those that escalate to me"),
     DmKind.REVIEWS: ("Reviews of my break-glass events", "If they were found justified; anything else is always sent"),
 }
 """What each kind is called, and what it is."""

@@ -24,6 +24,7 @@ from bot.views.block_kit import (
     relative_time,
 )
 from bot.views.request.card import DECLARE_INSTEAD, cancel_button_for
+from bot.views.request.window import needed_by, starting, window
 from core import mfa
 from core.access.grant_status import GrantStatus
 from core.access.pairing_bounds import WRONG_CODES
@@ -123,16 +124,20 @@ def not_requestable(profile: str) -> str:
     )
 
 
-def submitted(request: Request, *, may_declare: bool = False) -> Message:
-    """What a request came to so far. `may_declare`: this person can break the glass for it, and gets the button."""
-    done = f"You requested {code(request.profile)} for {length(request.duration)}"
+def submitted(request: Request, *, may_declare: bool = False, hours: str = "") -> Message:
+    """What a request came to so far. `may_declare`: this person can break the glass for it, and gets the button.
+
+    `hours` says that its approvers can't approve it yet.
+    """
+    done = f"You requested {code(request.profile)} for {length(request.duration)}{starting(request)}"
     if request.status is RequestStatus.APPROVED:
-        by, until = mention(request.approver or ""), moment(request.life_ends_at())
-        opens = f"the access opens now, until {until}. You'll get a message as soon as it's open."
-        has = opens if request.rights else f"you have access until {until}."
+        by, when = mention(request.approver or ""), "now, " if request.starts_at is None else ""
+        opens = f"the access opens {when}{window(request)}. You'll get a message as soon as it's open."
+        has = opens if request.rights else f"you have access {window(request)}."
         return reply(f"{done}. It was approved immediately by {by}: {has}")
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
-    line = f"{done}. It needs {needs} by {moment(request.expires_at)}. You'll be notified of the outcome."
+    until = f"{needed_by(request)}. {hours}" if hours else f"{needed_by(request)}."
+    line = f"{done}. It needs {needs} {until} You'll be notified of the outcome."
     buttons = [cancel_button_for(request.id)]
     buttons += [button("Break the glass instead…", DECLARE_INSTEAD, request.id)] if may_declare else []
     return Message(text=line, blocks=(mrkdwn(line), actions(f"submitted:{request.id}", *buttons)))
@@ -155,7 +160,7 @@ def _to_reader(reason: str, reader: str) -> str:
     return reason.replace(f"{reader} is ", "you are ").replace(reader, "you")
 
 
-def _with_people(reason: str, reader: str) -> str:
+def with_people(reason: str, reader: str) -> str:
     """A policy's sentence in mrkdwn: ids of people and user groups as Slack shows them."""
     return _ID.sub(
         lambda found: f"<!subteam^{found[0]}>" if found[0][0] == "S" else f"<@{found[0]}>",
@@ -168,7 +173,7 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
         case InvalidStateTransition():
             text = _already(error, now)
         case NotKnown():
-            reasons = "; ".join(_with_people(each, reader) for each in error.reasons)
+            reasons = "; ".join(with_people(each, reader) for each in error.reasons)
             text = f"{_capital(reasons)}. {_UNCHANGED}{_again(error)}"
         case NotAllowed():
             text = _not_allowed(error, reader)
@@ -224,7 +229,7 @@ def _not_allowed(error: NotAllowed, reader: str) -> str:
         return f"Only the person who requested this can cancel it. {_UNCHANGED} An approver can deny it."
     if FORM in error.unmet:
         return f"The request isn't what this form showed. {_UNCHANGED} Press Approve again to see it as it is now."
-    return f"You can't do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
+    return f"You can't do this: {'; '.join(with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
 
 
 def _field_sentence(error: CountersignError, reader: str) -> str:

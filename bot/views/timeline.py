@@ -26,8 +26,10 @@ from bot.views.block_kit import (
     mention,
     moment,
     mrkdwn,
+    people,
 )
 from core.audit.trail import AuditAction, AuditEntry
+from core.policy.duty_words import kept_schedules
 from core.request import Request
 from core.services.timeline import RequestTimeline, Timeline
 from core.stores.messages import MessageRef
@@ -44,6 +46,7 @@ _STEPS: Final[Mapping[AuditAction, str]] = {
     AuditAction.REQUEST_CANCELLED: "cancelled the request",
     AuditAction.REQUEST_EXPIRED: "the request expired",
     AuditAction.REQUEST_REMINDED: "the approvers were reminded",
+    AuditAction.REQUEST_ESCALATED: "the request escalated",
     AuditAction.REQUEST_CONFIRMED: "confirmed that they want it",
     AuditAction.QUESTION_ASKED: "asked a question",
     AuditAction.QUESTION_ANSWERED: "answered a question",
@@ -76,7 +79,8 @@ def request_timeline(read: RequestTimeline) -> Message:
     request = read.request
     who = acting(request.requester, request.service)
     title = f"*Timeline of request* {code(request.id)} · {code(request.profile)} · {who}"
-    return _message(title, [f"rule {code(request.rule)}"], request.id, read, request.chain)
+    starts = [f"starts {moment(request.starts_at)}"] if request.starts_at is not None else []
+    return _message(title, [f"rule {code(request.rule)}", *starts], request.id, read, request.chain)
 
 
 def _message(title: str, facts: Sequence[str], record_id: str, read: Timeline | RequestTimeline, chain: str) -> Message:
@@ -110,12 +114,18 @@ def _steps(entries: Sequence[AuditEntry], chain: str) -> Iterator[tuple[datetime
         by = f"{mention(entry.actor)} " if not entry.actor.startswith("clock") else ""
         what = _STEPS.get(entry.event, escape(entry.event.replace("_", " ")))
         of = "" if entry.chain == chain else _of(entry.chain)
-        yield entry.at, f"{moment(entry.at, form='{date_short} {time_secs}')} · {by}{what}{_more(entry)}{of}"
+        at = moment(entry.at, form="{date_short} {time_secs}")
+        yield entry.at, f"{at} · {by}{what}{_on_call(entry)}{_more(entry)}{of}"
 
 
 def _of(chain: str) -> str:
     kind, _, record_id = chain.partition("#")
     return f" · request {code(record_id)}" if kind == Request.KIND else ""
+
+
+def _on_call(entry: AuditEntry) -> str:
+    schedules = kept_schedules(entry.details)
+    return f" · on call in {', '.join(map(code, schedules))}" if schedules else ""
 
 
 def _more(entry: AuditEntry) -> str:
@@ -125,12 +135,12 @@ def _more(entry: AuditEntry) -> str:
         return " · for this event"
     if entry.event is AuditAction.REQUEST_SUBMITTED and entry.subject is not None and "asked_by" in entry.details:
         return f" · for {mention(entry.subject)}"
+    if entry.event is AuditAction.REQUEST_ESCALATED and isinstance(to := entry.details.get("to"), list):
+        return f" to {', '.join(people(str(each)) for each in to)}"
     if entry.event in _VOTES and isinstance(given := entry.details.get("duration"), int):
         return f" · for {length(timedelta(microseconds=given // 1000))} only"
     lapsed = entry.details.get("lapsed")
-    if isinstance(lapsed, list) and lapsed:
-        return f" · {_lapsed(lapsed)}"
-    return ""
+    return f" · {_lapsed(lapsed)}" if isinstance(lapsed, list) and lapsed else ""
 
 
 def _lapsed(votes: list[JsonValue]) -> str:

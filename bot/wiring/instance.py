@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from pydantic import SecretStr
 from slack_bolt import App
 
+from bot.background.pages import PageWatch
 from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
 from bot.interactions.decision_queue import DecisionQueue
@@ -32,29 +33,32 @@ from bot.notifications.slack_sink import SlackSink
 from bot.observability.clock_check import ComparedClock
 from bot.observability.gauges import watch_instance
 from bot.observability.metrics import Metrics
+from bot.observability.on_call_metrics import OnCallMetrics
+from bot.observability.page_metrics import PageMetrics
 from bot.observability.watcher import Watcher
 from bot.settings import Settings, SlackSettings
 from bot.settings.addresses import Address
 from bot.settings.api import ApiSettings
 from bot.slack import client as slack_client
 from bot.slack.change_writer import ChangeWriter
-from bot.slack.clock_watch import ClockWatch
 from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation, find_installation
 from bot.slack.opening import open_directory
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
-from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.http import HttpTransport
 from bot.transport.opening import is_shared, open_transport
-from bot.transport.readiness import Readiness
 from bot.transport.socket_mode import SocketModeTransport
 from bot.wiring.api import ApiNeeds, InstanceApi, open_api_metrics, serve_api
+from bot.wiring.components import check_components, clock_components, on_call_components, page_components
 from bot.wiring.listeners import build_lists, register_listeners
+from bot.wiring.on_call import open_roster
+from bot.wiring.paging import build_paging
 from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile
+from core.schedules.roster import ScheduleRoster
 from core.services.device_ending import DeviceEnding
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
@@ -84,6 +88,8 @@ class Instance:
     transport: HttpTransport | SocketModeTransport
     metrics: Metrics
     api: InstanceApi
+    page_watch: PageWatch
+    """Reads who acknowledged a page, in the background and when it is asked to."""
 
     @property
     def transport_name(self) -> str:
@@ -137,11 +143,11 @@ def wire(
     Raises InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
-    watcher = Watcher(metrics)
-    opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
-    services, sinks = build_services(ports, watcher, opened[0]), build_sinks(ports)
+    watcher, (opened, roster) = Watcher(metrics), _open_people(ports, installation, metrics)
+    paging = build_paging(ports, installation.url, opened[0].name_of, PageMetrics(metrics.registry))
+    services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging, roster)
     background = build_background(services, sinks)
-    lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
+    page_watch, lanes = paging.build_watch(background.nudge), _open_lanes(max_waiting, metrics)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
     served = _serve_api(ports, services, opened[0], background, transport, api, (metrics, watcher))
@@ -151,14 +157,15 @@ def wire(
     watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
     components = [
         *_below(ports, services, closes_stores=closes_stores),
-        *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
+        *page_components(pages, None if is_shared(transport, metrics_address) else metrics_address),
+        *on_call_components(paging, page_watch, roster),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
         *served.around(Component("the transport", receiver.start, receiver.stop)),
-        *_checks(token_check, readiness),
+        *check_components(token_check, readiness),
     ]
-    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served)
+    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served, page_watch)
 
 
 def open_instance(
@@ -185,6 +192,20 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
 def _build_app(ports: Ports, transport: OverHttp | OverSocketMode, installation: Installation) -> App:
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     return build_app(ports.client, installation, signing_secret)
+
+
+def _open_lanes(max_waiting: int, metrics: Metrics) -> Lanes:
+    return Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
+
+
+def _open_people(
+    ports: Ports, installation: Installation, metrics: Metrics
+) -> tuple[tuple[SlackDirectory, ChangeWriter], ScheduleRoster]:
+    roster = open_roster(ports, OnCallMetrics(metrics.registry))
+    opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock, roster=roster)
+    # Each knows something that the other asks: who is on call, and who was deactivated.
+    roster.check_people(opened[0].is_active)
+    return opened, roster
 
 
 def _build_bot(
@@ -257,23 +278,4 @@ def _serve_api(
 def _below(ports: Ports, services: Services, *, closes_stores: bool) -> list[Component]:
     """What everything else needs: stopped last."""
     stores = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
-    return [*stores, *_clock_watch(ports), Component("the targets", stop=services.targets.close)]
-
-
-def _checks(token_check: BotTokenCheck, readiness: Readiness) -> list[Component]:
-    return [Component("the token check", stop=token_check.close), Component("readiness", stop=readiness.stop)]
-
-
-def _health_pages(pages: HealthPages, address: Address | None) -> list[Component]:
-    components = [Component("the health pages", stop=pages.close)]
-    if address is not None:
-        server = HealthServer(pages, address)
-        components.append(Component("the health server", server.start, server.stop))
-    return components
-
-
-def _clock_watch(ports: Ports) -> list[Component]:
-    if not isinstance(ports.clock, ComparedClock):
-        return []
-    watch = ClockWatch(ports.client, ports.clock)
-    return [Component("the clock watch", watch.start, watch.stop)]
+    return [*stores, *clock_components(ports), Component("the targets", stop=services.targets.close)]

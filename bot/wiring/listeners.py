@@ -82,7 +82,10 @@ def register_listeners(
     again = AskAgain(stores, services.requests, policy, services.clock)
     queries = AskingQueries(stores.requests, policy, services.clock, directory)
     asking = AskingInteractions(responder, services.requests, again, queries, lists.requests, directory, link_to_card)
-    drafts = DraftSubmission(services.requests, directory, services.clock, link_to_card, lists.requests.may_declare)
+    drafts = DraftSubmission(
+        services.requests, directory, services.clock, link_to_card, lists.requests.may_declare,
+        lists.requests.closed_hours,
+    )  # fmt: skip
     requests = RequestInteractions(
         responder, services.requests, lists.requests, directory,
         RequestLines(drafts, lists.requests, services.clock), access, devices, services.previews, asking.form_to_ask,

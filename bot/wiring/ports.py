@@ -5,8 +5,8 @@ Invariant: nothing here opens, calls or starts anything; instance.py builds the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from slack_sdk import WebClient
@@ -17,10 +17,13 @@ from bot.transport.opening import OverHttp, OverSocketMode
 from core.clock import Clock
 from core.mfa import MfaVerifier
 from core.outbox.outbox import Sink
+from core.pagers.base import PagerOpener
 from core.policy import PolicySource
+from core.schedules.opening import ScheduleOpener
 from core.stores.base import Stores
 from core.targets.aws_role.roles import ClientsOpener
 from core.targets.opening import PolicyTargets
+from core.tickets.opening import TicketOpener
 
 __all__ = ["Background", "OverHttp", "OverSocketMode", "Ports", "TargetsOpener"]
 
@@ -34,7 +37,8 @@ class Ports:
 
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
-    `aws_clients`, boto3 makes the clients of aws-role targets.
+    `aws_clients`, boto3 makes the clients of aws-role targets; without `tickets`, tickets are checked where the policy
+    says. `pagers` and `schedule_sources` open kinds that Countersign doesn't have itself, such as `demo`.
     """
 
     stores: Stores
@@ -46,6 +50,9 @@ class Ports:
     installation: Installation | None = None
     targets: TargetsOpener | None = None
     aws_clients: ClientsOpener | None = None
+    pagers: Mapping[str, PagerOpener] = field(default_factory=dict)
+    schedule_sources: Mapping[str, ScheduleOpener] = field(default_factory=dict)
+    tickets: TicketOpener | None = None
 
 
 class Background(Protocol):

@@ -14,10 +14,12 @@ from bot.notifications import slack_calls
 from bot.notifications.slack_sink import SlackSink
 from bot.observability.watcher import Watcher
 from bot.slack import client as slack_client
+from bot.wiring.paging import Paging, build_paging
 from bot.wiring.ports import Ports
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock
 from core.directory import Directory, UnknownDirectory
+from core.on_call import NoRoster, Roster
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
 from core.policy.target_config import AWS_ROLE
@@ -27,9 +29,11 @@ from core.services.devices import DeviceService
 from core.services.pairing import PairingService
 from core.services.policy_trail import PolicyTrail, find_earlier
 from core.services.previews import Previews
+from core.services.ticket_check import TicketChecks
 from core.stores.base import Stores
 from core.targets.aws_role.roles import AwsRoles
 from core.targets.opening import PolicyTargets
+from core.tickets.opening import open_checker
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,25 @@ class Services:
     devices: DeviceService
     sessions: SessionService
     previews: Previews
+    roster: Roster
 
 
-def build_services(ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None) -> Services:
-    """The use cases. `watcher` is notified of their outcomes. Without a directory, they only do what is due."""
+def build_services(
+    ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None, roster: Roster | None = None
+) -> Services:
+    """The use cases. `watcher` is notified of their outcomes. Without a directory, they only do what is due.
+
+    `roster` says who is on call to those who notify them; who may decide, they learn from the directory.
+    """
     stores, policy, clock, mfa = ports.stores, ports.policy, ports.clock, ports.mfa
     targets = (ports.targets or PolicyTargets)(policy, clock)
     targets.use_earlier(partial(find_earlier, stores.audit))
     roles = AwsRoles(stores, clock, targets.config_of, ports.aws_clients)
     targets.open_with(AWS_ROLE, roles.open)
-    requests = RequestService(stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets)
+    tickets = TicketChecks(ports.tickets or partial(open_checker, clock=clock))
+    requests = RequestService(
+        stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets, tickets=tickets
+    )
     break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
     grants = GrantService(stores, policy, clock, watcher, directory=directory)
     access = AccessWork(stores.access, targets, clock, watcher)
@@ -68,18 +81,21 @@ def build_services(ports: Ports, watcher: Watcher | None = None, directory: Dire
     sessions = SessionService(stores, policy, clock, roles, watcher, directory=directory, editor=roles)
     previews = Previews(stores, policy, clock, directory or UnknownDirectory(), watcher)
     return Services(
-        stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, sessions, previews
+        stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, sessions, previews,
+        roster or NoRoster(),
     )  # fmt: skip
 
 
-def build_sinks(ports: Ports) -> tuple[Sink, ...]:
-    """Slack, and every other sink that changes are delivered to.
+def build_sinks(ports: Ports, paging: Paging | None = None, roster: Roster | None = None) -> tuple[Sink, ...]:
+    """Slack, the pager, and every other sink that changes are delivered to.
 
     A new sink gets what is not delivered yet, and nothing older. Every instance and every `countersign sweep` must have
     the same sinks: an entry is done when the sinks of the instance that delivers it have it.
     """
     client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
-    return (SlackSink(client, ports.stores, ports.policy, ports.clock), *ports.more_sinks)
+    pager = (paging or build_paging(ports)).sink
+    slack = SlackSink(client, ports.stores, ports.policy, ports.clock, roster=roster)
+    return (slack, pager, *ports.more_sinks)
 
 
 def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:

@@ -15,7 +15,7 @@ from core.access.grant import Grant, GrantStatus
 from core.access.holding import Holding, Observation, OperationKind, Urgency
 from core.access.rebuilding import is_unseen
 from core.access.timing import FIRST_PAUSE, FRESH, LAST_LOOK, LOOK_EVERY, LOOK_PAUSE, MAX_PAUSE, REPEAT_AFTER, SETTLE
-from core.access.wanted import find_next_edge, find_wanting, is_wanted
+from core.access.wanted import find_next_edge, find_wanting, is_wanted, wanted_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def _find_repeat(holding: Holding, kind: OperationKind, confirmed_at: datetime |
 def _find_next_try(holding: Holding, wanting: Sequence[Grant]) -> datetime | None:
     """From when on a give may be tried that was refused before; None: it was refused to all who want it."""
     refused = holding.refused
-    if refused is None or any(grant.created_at > refused.at for grant in wanting):
+    if refused is None or any(wanted_since(grant) > refused.at for grant in wanting):
         return _AT_ONCE
     if not any(grant.status is GrantStatus.ACTIVE for grant in wanting):
         return None

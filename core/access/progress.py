@@ -17,7 +17,7 @@ from core.access.grant import Grant, GrantStatus
 from core.access.holding import Holding, Observation, OperationKind, UntoldStep
 from core.access.rebuilding import is_unseen
 from core.access.timing import ALERT_AFTER, ALERT_AFTER_FAILURES, ALERT_EVERY, TELL_DELAY, TELL_EMERGENCY_DELAY
-from core.access.wanted import find_wanting
+from core.access.wanted import find_wanting, wanted_since
 from core.actor import CLOCK
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import format_time
@@ -77,7 +77,7 @@ def _advance(
         details["opened_at"] = format_time(now)
         return _change(holding, opened, AuditAction.GRANT_OPENED, details)
     refused = holding.refused
-    if refused is not None and grant.created_at <= refused.at and _is_surely_absent(holding):
+    if refused is not None and wanted_since(grant) <= refused.at and _is_surely_absent(holding):
         failed = grant.fail(now, refused.reason)
         return _close_as(holding, failed, AuditAction.GRANT_FAILED, {"reason": refused.reason})
     patience = TELL_EMERGENCY_DELAY if grant.is_emergency else TELL_DELAY

@@ -78,12 +78,17 @@ class AccessSummary:
     @property
     def may_extend(self) -> bool:
         """True while a new request could follow without a gap. Break-glass access isn't extended."""
-        return self.may_end and not self.is_emergency
+        return self.phase in {AccessPhase.OPENING, AccessPhase.OPEN} and not self.is_emergency
 
     @property
     def is_ended_by_grantee(self) -> bool:
         """True when the person who had it ended it early."""
         return self.ended_early is not None and str(self.ended_early.by) == self.grantee
+
+    @property
+    def is_cancelled(self) -> bool:
+        """True when somebody ended it before its start: it never opened, and won't."""
+        return self.ended_early is not None and self.ended_early.at < self.starts_at and not self.was_open
 
     @property
     def refused(self) -> tuple[RightSummary, ...]:

@@ -24,6 +24,11 @@ def find_wanting(grants: Sequence[Grant], now: datetime) -> tuple[Grant, ...]:
     return tuple(sorted(wanting, key=attrgetter("ends_at", "id"), reverse=True))
 
 
+def wanted_since(grant: Grant) -> datetime:
+    """Since when the target may be asked for it: since it was decided, or since its window opened."""
+    return max(grant.created_at, grant.starts_at)
+
+
 def find_next_edge(grants: Sequence[Grant], now: datetime) -> datetime | None:
     """When a window opens or ends next; None if none does."""
     edges = (edge for grant in grants if grant.is_live for edge in (grant.starts_at, grant.ended_at))

@@ -69,7 +69,7 @@ def compare_with_source(grant: Grant, source: Record) -> Iterator[str]:
     """In what a grant is not what was decided."""
     if isinstance(source, Request):
         decider: object = source.approver
-        window: object = source.decided_at, source.access_ends_at
+        window: object = source.access_opens_at, source.access_ends_at
         if source.status is not RequestStatus.APPROVED:
             yield f"{source.chain} is {source.status}, not approved"
             return
@@ -108,7 +108,9 @@ def compare_with_chain(grant: Grant, chain: str, entries: Sequence[AuditEntry]) 
     if right_key(grant.right) not in _as_list(entries[0].details.get("rights")):
         yield f"{chain} doesn't give this right"
     ends_at = decided.details.get("access_ends_at", decided.details.get("expires_at"))
-    if isinstance(ends_at, str) and ends_at != format_time(grant.ends_at):
+    starts_at = entries[0].details.get("starts_at")
+    is_early = isinstance(starts_at, str) and format_time(grant.starts_at) < starts_at
+    if is_early or (isinstance(ends_at, str) and ends_at != format_time(grant.ends_at)):
         yield f"its window is not that of {chain}"
 
 

@@ -39,7 +39,7 @@ _FIXED: Final = (
 )  # fmt: skip
 """What the first entry says about the record, and nothing may change."""
 _ALWAYS_SAID: Final[Mapping[str, tuple[str, ...]]] = {
-    Request.KIND: ("rights", "service", "device", "device_id", "asked_by", "bundle"),
+    Request.KIND: ("rights", "service", "device", "device_id", "asked_by", "bundle", "starts_at"),
     BreakGlassEvent.KIND: ("rights",),
     Grant.KIND: ("service",),
     Session.KIND: ("grant", "source", "right", "device", "device_name", "service", "source_identity", "expires_at"),
@@ -98,8 +98,10 @@ def _find_origin(record: Record, first: AuditEntry) -> Iterator[str]:
         "person": (record.person, first.subject),
         "profile": (record.profile, first.profile),
     }
-    claimed |= {name: (stored.get(name), first.details.get(name)) for name in _FIXED if name in stored}
-    for name in _ALWAYS_SAID.get(record.KIND, ()):
+    always = _ALWAYS_SAID.get(record.KIND, ())
+    named = (name for name in _FIXED if name in stored and name not in always)
+    claimed |= {name: (stored.get(name), first.details.get(name)) for name in named}
+    for name in always:
         if stored.get(name) != first.details.get(name):
             is_or_are = "are" if name == "rights" else "is"
             yield f"its {name.replace('_', ' ')} {is_or_are} not what was {_MADE[record.KIND]}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import pairwise
 from typing import Final
 
 from pydantic import JsonValue
@@ -43,6 +44,16 @@ def compare_request(record: Request, entries: Sequence[AuditEntry]) -> Iterator[
     has_reminder = any(entry.event is AuditAction.REQUEST_REMINDED for entry in entries)
     if has_reminder != (record.reminded_at is not None):
         yield "its reminder is not that of its entries"
+    yield from _compare_escalation(record, entries)
+
+
+def _compare_escalation(record: Request, entries: Sequence[AuditEntry]) -> Iterator[str]:
+    said = [entry.details.get("steps") for entry in entries if entry.event is AuditAction.REQUEST_ESCALATED]
+    steps = [each for each in said if isinstance(each, int)]
+    if record.escalated_steps != (steps[-1] if steps else 0):
+        yield "the steps of its escalation that were announced are not those of its entries"
+    if any(later <= earlier for earlier, later in pairwise((0, *steps))):
+        yield "a step of its escalation was announced twice"
 
 
 def _compare_confirmation(
@@ -95,6 +106,8 @@ def _compare_votes(approvals: Sequence[Approval], votes: Sequence[AuditEntry]) -
         yield "the comment of a vote is not the one that was given"
     elif [vote.duration for vote in approvals] != [_read_duration(entry) for entry in votes]:
         yield "the time that a vote gave is not the one that was given"
+    elif [vote.on_call for vote in approvals] != [_read_schedule(entry) for entry in votes]:
+        yield "the schedule that let somebody vote is not the one that was recorded"
 
 
 def _compare_lapses(record: Request, votes: Sequence[AuditEntry]) -> Iterator[str]:
@@ -106,6 +119,13 @@ def _compare_lapses(record: Request, votes: Sequence[AuditEntry]) -> Iterator[st
     raised = [entry.details["raised_approvals"] for entry in votes if "raised_approvals" in entry.details]
     if record.raised_approvals != (raised[-1] if raised else None):
         yield "its raised approvals are not those of its entries"
+
+
+def _read_schedule(entry: AuditEntry) -> str | None:
+    """The schedule by which the entry's actor could vote; None if it was something else."""
+    duties = entry.details.get("on_call")
+    first = duties[0] if isinstance(duties, list) and duties else None
+    return str(first.get("name")) if isinstance(first, dict) else None
 
 
 def _read_duration(entry: AuditEntry) -> timedelta | None:
@@ -124,8 +144,11 @@ def _compare_ending(record: Request, entries: Sequence[AuditEntry]) -> Iterator[
         yield "the comment of its decision is not the one that was given"
     if record.status is RequestStatus.CANCELLED and record.cancelled_by not in {None, str(last.actor)}:
         yield "it was cancelled by somebody else than its entries name"
-    opened = record.decided_at or record.created_at
-    if record.access_ends_at is not None and record.access_ends_at > opened + record.granted_duration:
+    opened = record.access_opens_at
+    if opened is not None and record.starts_at is not None and opened < record.starts_at:
+        yield "its access began before the start that was asked for"
+    is_longer = opened is not None and record.life_ends_at() > opened + record.granted_duration
+    if is_longer:
         yield "its access is longer than its votes gave"
     ends_at = last.details.get("access_ends_at")
     if ends_at is not None and record.to_item().get("access_ends_at") != ends_at:

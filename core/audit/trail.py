@@ -31,8 +31,9 @@ REFUSALS_KIND: Final = "REFUSALS"
 
 CHECKPOINTS: Final = "CHECKPOINTS"
 KEYS: Final = "KEYS"
+PAGES: Final = "PAGES"
 SUMMARIES: Final = "SUMMARIES"
-SYSTEM_CHAINS: Final = frozenset({CHECKPOINTS, "DIRECTORY", KEYS, "LEDGERS", "MFA", "POLICY", SUMMARIES})
+SYSTEM_CHAINS: Final = frozenset({CHECKPOINTS, "DIRECTORY", KEYS, "LEDGERS", "MFA", PAGES, "POLICY", SUMMARIES})
 """The chains that belong to no record and to no process."""
 
 
@@ -57,6 +58,7 @@ class AuditAction(StrEnum):
     REVIEW_REMINDED = "review_reminded"
     USER_GROUP_CHANGED = "user_group_changed"
     RECORD_DELETED = "record_deleted"
+    REQUEST_ESCALATED = "request_escalated"
     LEDGER_UNREADABLE = "ledger_unreadable"
     LEDGER_REBUILT = "ledger_rebuilt"
     MFA_ENROLLED = "mfa_enrolled"
@@ -77,6 +79,7 @@ class AuditAction(StrEnum):
     REVIEW_REFUSED = "review_refused"
     CHECKPOINT_SEALED = "checkpoint_sealed"
     MONTHLY_SUMMARY = "monthly_summary"
+    PAGE_ACKNOWLEDGED = "page_acknowledged"
     AUDIT_KEY_RETIRED = "audit_key_retired"
     SEAL_BROKEN = "seal_broken"
     GRANT_CREATED = "grant_created"

@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 
 from core.access.right import MAX_KEY_LENGTH, MAX_PART_LENGTH, Permission, Right, right_key
 from core.actor import UserId, is_person
+from core.duty import ON_CALL_PREFIX, on_call_name
 from core.policy.document import suggest
 from core.policy.mistake import Mistake
+from core.policy.on_call_config import SOURCE_KINDS
 from core.policy.profile import FORMS, PART, AccessEntry
 from core.policy.rules import PolicyDocument
 from core.policy.target_config import (
@@ -24,6 +26,7 @@ from core.policy.target_config import (
     LambdaConfig,
     WebhookConfig,
 )
+from core.policy.ticket_rules import JIRA, is_checked_in_jira
 from core.policy.yaml_source import Path
 from core.targets.aws_names import account_of
 
@@ -160,12 +163,21 @@ def _longest(permission: Permission) -> Right:
 
 def _in_people(document: PolicyDocument) -> Iterator[Mistake]:
     people = document.named_people()
+    kinds = {each.kind for each in document.on_call.values()} | ({JIRA} if is_checked_in_jira(document) else set())
     for person, names in document.people.items():
         for target, name in names.items():
             path: Path = ("people", person, target)
             config = document.targets.get(target)
-            if config is None:
-                yield Mistake(path, f"there is no target {target!r:.60}", suggest(target, tuple(document.targets)))
+            if config is None and target not in kinds:
+                yield from _in_people_key(path, target, document)
+            elif config is None:
+                continue
+            elif " " in name:
+                yield Mistake(
+                    path,
+                    f"{name!a:.60} can't be what a target calls a person",
+                    f"Write one word of up to {MAX_PART_LENGTH} characters, as the target shows it.",
+                )
             elif isinstance(config, AwsRoleConfig):
                 yield Mistake(
                     path,
@@ -184,6 +196,21 @@ def _in_people(document: PolicyDocument) -> Iterator[Mistake]:
                     f"{name} is somebody else's Slack id",
                     f"Write what {target} calls {person}; people who aren't listed are called by their own Slack id.",
                 )
+
+
+def _in_people_key(path: Path, key: str, document: PolicyDocument) -> Iterator[Mistake]:
+    """What is neither a target nor a kind of source has to be one schedule."""
+    schedules = tuple(on_call_name(each) for each in document.on_call)
+    if key.startswith(ON_CALL_PREFIX):
+        if key not in schedules:
+            problem = f"there is no schedule {key.removeprefix(ON_CALL_PREFIX)!r:.60} in on_call"
+            yield Mistake(path, problem, suggest(key, schedules))
+    elif key in SOURCE_KINDS:
+        fix = f"Remove it, or write one schedule: {', '.join(schedules[:3])}." if schedules else "Remove it."
+        yield Mistake(path, f"no schedule of on_call comes from {key}", fix)
+    else:
+        known = (*document.targets, *{each.kind: None for each in document.on_call.values()}, *schedules)
+        yield Mistake(path, f"there is no target {key!r:.60}", suggest(key, known))
 
 
 def _in_shared_principals(document: PolicyDocument) -> Iterator[Mistake]:

@@ -117,8 +117,9 @@ class AccessRules:
     def _is_approver(self, person: Actor, rule: ApprovalRule) -> Condition:
         if person.service is not None:
             return no_service(person)
-        role = f"the approvers of rule {rule.name}"
-        return judge("approver", lambda: conditions.is_among(self.people, person, rule.approvers, role))
+        # Also those to whom it escalates, come or not: to end access is the safe direction.
+        deciders, role = rule.deciders(), f"the approvers of rule {rule.name}"
+        return judge("approver", lambda: conditions.is_among(self.people, person, deciders, role, for_approving=True))
 
 
 def _is_same(name: str | None, principal: str) -> bool:

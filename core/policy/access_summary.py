@@ -15,9 +15,10 @@ from core.policy.service_rules import describe_service
 
 
 def describe_access(document: PolicyDocument, at_most: int) -> dict[str, JsonValue]:
-    """Admins, targets, rights and mapped people, each as a list of lines, where there are some."""
+    """Admins, schedules, targets, rights and mapped people, each as a list of lines, where there are some."""
     parts = {
         "admins": (str(each) for each in document.admins or ()),
+        "on_call": (f"{name}: {config.kind} {config.schedule}" for name, config in document.on_call.items()),
         "targets": (f"{name}: {config.type}" for name, config in document.targets.items()),
         "access": _rights(document),
         "services": (describe_service(name, config) for name, config in document.services.items()),

@@ -14,8 +14,11 @@ from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
 from core import request
 from core.open_requests import MAX_PENDING, RequestLimits
 from core.policy.document import PolicyModel, mistake
+from core.policy.escalation_config import EscalationStep, EscalationSteps
+from core.policy.principals import PrincipalSelector
 from core.policy.rule_base import Mfa, Rule
-from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, Selectors
+from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, Selectors, StartsWithin
+from core.policy.ticket_config import TicketConfig
 from core.policy.time_window import TimeWindow
 
 ASK_BEFORE_END: Final = timedelta(minutes=10)
@@ -66,8 +69,25 @@ class ApprovalRule(Rule):
         default=request.DEFAULT_DECIDE_WITHIN,
         description="How long a request waits for its approvals; 24h if left out.",
     )
+    starts_within: StartsWithin | None = Field(
+        default=None,
+        description="How far ahead access may be requested that starts later, such as 7d. Left out: only from now on.",
+    )
     remind_after: DecisionTime | None = Field(
         default=None, description="How long a request waits before the approvers are reminded, once. Left out: never."
+    )
+    escalate_after: DecisionTime | None = Field(
+        default=None, description="How long a request waits before escalate_to may decide too. Left out: never."
+    )
+    escalate_to: Selectors | None = Field(
+        default=None, description="Who is notified after escalate_after, and may decide from then on."
+    )
+    escalation: EscalationSteps | None = Field(
+        default=None, description="Several steps, each with after and to; instead of escalate_after and escalate_to."
+    )
+    approver_hours: TimeWindow | None = Field(
+        default=None,
+        description="The hours in which approvers may approve. It doesn't bind who is on call or a step of escalation.",
     )
     auto_approve: AutoApproval | None = Field(default=None, description="When no person has to approve.")
     max_pending: StrictInt = Field(
@@ -88,6 +108,10 @@ class ApprovalRule(Rule):
         default=ASK_BEFORE_END,
         description="How long before the end of access its requester is asked to extend it or end it; 10m if left out.",
     )
+    page: StrictBool = Field(
+        default=False, description="Whether a request that waits for approval pages people; false if left out."
+    )
+    ticket: TicketConfig | None = Field(default=None, description="The ticket that a request needs. Left out: none.")
 
     @property
     def needs_code(self) -> bool:
@@ -98,6 +122,38 @@ class ApprovalRule(Rule):
     def needs_comment(self) -> bool:
         """True when an approval needs a comment."""
         return self.comment is Commented.REQUIRED
+
+    def steps(self) -> tuple[EscalationStep, ...]:
+        """The steps of its escalation, in order; none if nobody else ever decides."""
+        if self.escalate_after is not None and self.escalate_to is not None:
+            # Both were checked when they were read, as the durations and people of the file that they are.
+            return (EscalationStep.model_construct(after=self.escalate_after, to=self.escalate_to),)
+        return self.escalation or ()
+
+    @model_validator(mode="after")
+    def _escalates_one_way(self) -> Self:
+        if (self.escalate_after is None) != (self.escalate_to is None):
+            there, missing = ("escalate_to", "escalate_after")[:: 1 if self.escalate_after is None else -1]
+            raise mistake(f"{there} needs {missing}", f"Add {missing}, or remove {there}.")
+        if self.escalation is not None and self.escalate_after is not None:
+            raise mistake(
+                "escalation is given twice",
+                "Write every step under escalation, each with after and to, and remove escalate_after and escalate_to.",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _knows_its_tickets(self) -> Self:
+        if self.ticket is not None and self.ticket.check is None and self.auto_approve is not None:
+            raise mistake(
+                "auto_approve never applies: it needs a ticket that is known to be open",
+                "Add check to the ticket, or remove auto_approve.",
+            )
+        return self
+
+    def deciders(self) -> tuple[PrincipalSelector, ...]:
+        """Everybody who may ever decide: the approvers, and those of every step."""
+        return (*self.approvers, *(each for step in self.steps() for each in step.to))
 
     def limits(self) -> RequestLimits:
         """The limits that the ledger of open requests is judged by."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from core.break_glass import ReasonCode
 from core.policy.approval_rule import ASK_BEFORE_END
@@ -59,7 +59,9 @@ class BreakGlassRule(Rule):
         description="How soon after its end an event has to be reviewed, and how often reviewers are reminded; "
         "3d if left out.",
     )
-
+    page: StrictBool = Field(
+        default=True, description="Whether a declaration pages people, where there is a pager; true if left out."
+    )
     fallback: Fallback | None = Field(
         default=None,
         description="What to do when Countersign cannot record it; "

@@ -29,10 +29,12 @@ from core.break_glass import ReasonCode
 from core.clock import require_utc
 from core.duration import format_duration
 from core.errors import InvalidInput
+from core.on_call import FixedRoster, on_call_name
 from core.policy.decision import BreakGlassDecision, Decision, GivenWithVote, RequestDecision
 from core.policy.document import Name, PolicyModel, duration_rule, mistake
 from core.policy.evaluator import Policy
 from core.policy.rule_fields import UserField
+from core.policy.ticket_cases import CaseTicket, read_ticket, with_case_ticket
 
 A_WEDNESDAY: Final = datetime(2026, 1, 14, 12, tzinfo=UTC)
 """When a case happens that doesn't say when."""
@@ -75,6 +77,8 @@ def _check_group(text: str) -> UserGroupId:
 Moment = Annotated[datetime, BeforeValidator(_read_moment)]
 Length = Annotated[timedelta, *duration_rule(request.MAX_DURATION * 4)]
 GroupField = Annotated[StrictStr, AfterValidator(_check_group)]
+OnCallNow = Mapping[Name, tuple[UserField, ...]]
+"""Who is on call, by the names that the policy gives to schedules."""
 
 
 class CasePerson(PolicyModel):
@@ -107,10 +111,13 @@ class PolicyCase(PolicyModel):
     break_glass: Name | None = None
     duration: Length = Field(default=_ONE_HOUR, alias="for")
     of: UserField | None = None
+    waited: Length | None = None
     reason: ReasonCode = ReasonCode.INCIDENT
     mfa: StrictBool = False
     comment: StrictBool = False
     when: Moment = A_WEDNESDAY
+    on_call: OnCallNow = Field(default={})
+    ticket: Annotated[CaseTicket | None, BeforeValidator(read_ticket)] = None
     expect: Annotated[Expectation, BeforeValidator(_read_expectation)]
 
     @model_validator(mode="after")
@@ -123,6 +130,10 @@ class PolicyCase(PolicyModel):
             )
         if (self.approve is None) != (self.of is None):
             raise mistake("approve and of belong together", "Write of: with the id of the requester, beside approve.")
+        if self.ticket is not None and self.request is None:
+            raise mistake("ticket is about a request", "Write it beside request, or remove it.")
+        if self.waited is not None and self.approve is None:
+            raise mistake("waited is about an approval", "Write it beside approve, or remove it.")
         return self
 
     @property
@@ -143,14 +154,22 @@ class PolicyCases(PolicyModel):
 
     version: Annotated[Literal[1], BeforeValidator(_check_version)]
     people: Mapping[UserField, CasePerson] = Field(default={})
+    on_call: OnCallNow = Field(default={})
     cases: tuple[PolicyCase, ...] = Field(min_length=1, max_length=MAX_CASES)
 
-    def actor(self, policy: Policy, person: str) -> Actor:
-        """This person as the file describes them: in these user groups, and in no other one that matters."""
+    def actor(self, policy: Policy, person: str, case: PolicyCase) -> Actor:
+        """This person as the file describes them: in these user groups and on call there, and nowhere else.
+
+        Raises InvalidInput for a schedule that the policy doesn't have.
+        """
         known = self.people.get(person, CasePerson())
         groups = {UserGroupId(each) for each in known.groups}
         memberships = {group: group in groups for group in groups | policy.user_groups()}
-        return Actor(id=UserId(person), email=known.email, memberships=memberships)
+        on_call = {**self.on_call, **case.on_call}
+        now_on_call = {on_call_name(name): [*map(UserId, who)] for name, who in on_call.items()}
+        roster = FixedRoster(now_on_call, case.when)
+        duties = roster.duties(UserId(person), policy.document.require_schedules(now_on_call))
+        return Actor(id=UserId(person), email=known.email, memberships=memberships, duties=duties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,20 +202,28 @@ def _judge(policy: Policy, cases: PolicyCases, case: PolicyCase) -> CaseOutcome:
 
 
 def _decide(policy: Policy, cases: PolicyCases, case: PolicyCase) -> Decision:
-    person = cases.actor(policy, case.who)
+    person = cases.actor(policy, case.who, case)
     if case.request is not None:
-        return policy.judge_request(person, case.request, case.duration, case.when)
+        asked = policy.judge_request(person, case.request, case.duration, case.when)
+        return with_case_ticket(policy, asked, case.ticket, person)
     if case.break_glass is not None:
         profile = case.break_glass
         return policy.judge_break_glass(person, profile, case.reason, case.duration, case.when, has_mfa=case.mfa)
-    profile, requester = str(case.approve), cases.actor(policy, str(case.of))
+    profile, requester = str(case.approve), cases.actor(policy, str(case.of), case)
     asked = policy.judge_request(requester, profile, case.duration, case.when)
     if asked.rule is None:
         # There is nothing to approve: that, and not the approver, is what is refused.
         return asked
     given = GivenWithVote(has_form=True, has_comment=case.comment, has_code=case.mfa)
     return policy.judge_decider(
-        "approve", person, profile=profile, rule=asked.rule, requester=requester.id, given=given
+        "approve",
+        person,
+        profile=profile,
+        rule=asked.rule,
+        requester=requester.id,
+        given=given,
+        waits_since=case.when - (case.waited or timedelta()),
+        now=case.when,
     )
 
 
@@ -230,6 +257,7 @@ def _write(value: object) -> str:
 CASE_KEYS: Final[Mapping[str, type[PolicyModel]]] = {
     "cases": PolicyCase,
     "people": CasePerson,
+    "ticket": CaseTicket,
     "expect": Expectation,
 }
 """The models below the keys of the file, for naming the nearest key."""

@@ -2,7 +2,7 @@
 
 Invariant: a condition that raises counts as unmet. In the search for the first matching rule it also ends the search,
 because a rule that could not be judged must not pass the request on to a more generous rule below it. The same holds
-for a rule that names a user group which isn't known.
+for a rule that names a user group or a schedule which isn't known.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
-from core.actor import Actor, UserGroupId, UserId
+from core.actor import Actor, Need, UserId
 from core.break_glass import ReasonCode
 from core.duration import format_duration
+from core.duty import Duty
 from core.policy.decision import ApprovalNeeds, Condition, GivenWithVote
-from core.policy.principals import People, PrincipalSelector
+from core.policy.duty_words import describe_duty
+from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, PolicyDocument
 from core.policy.time_window import TimeWindow
 
@@ -27,11 +29,15 @@ _ACTS: Final = {"requester": "request", "approver": "approve", "user": "break th
 
 
 class Judgment(NamedTuple):
-    """Whether a condition is met, the sentence that says so, and the user groups without which nobody can say."""
+    """Whether a condition is met, the sentence that says so, and what nobody can say it without.
+
+    `duty` is the duty by which it is met, where the rule names who is on call.
+    """
 
     is_met: bool
     text: str
-    needs: frozenset[UserGroupId] = frozenset()
+    needs: frozenset[Need] = frozenset()
+    duty: Duty | None = None
 
 
 def judge(name: str, check: Callable[[], Judgment]) -> Condition:
@@ -77,25 +83,39 @@ def find_any_rule(
     return None, open_ or _nobody(actor, profile, role, missed)
 
 
-def is_among(people: People, actor: Actor, selectors: Selectors, role: str) -> Judgment:
-    """Is this person one of those who have the role, such as "the approvers of prod"?"""
-    found, needs = people.find(actor, selectors)
+def is_among(
+    people: People,
+    actor: Actor,
+    selectors: Selectors,
+    role: str,
+    *,
+    for_approving: bool = False,
+    later: datetime | None = None,
+) -> Judgment:
+    """Is this person one of those who have the role, such as "the approvers of prod"?
+
+    `for_approving`: the role is to decide on what others ask for, for which a duty holds a little longer. `later`: who
+    is on call has to be so then, too.
+    """
+    found, needs, duty = people.find(actor, selectors, for_approving=for_approving, later=later)
     if needs:
-        groups = " or ".join(sorted(needs))
-        text = f"Slack couldn't say whether {actor.id} is in {groups}, among {role}"
+        text = f"{people.describe_unknown(actor.id, needs)}, among {role}"
         return Judgment(is_met=False, text=text, needs=needs)
     if found is None:
         return _no(f"{actor.id} is not among {role}: {', '.join(map(str, selectors))}")
+    if duty is not None:
+        by_group = f", in {found}" if found.kind is PrincipalKind.GROUP else ""
+        return Judgment(is_met=True, text=f"{actor.id} {describe_duty(duty)}{by_group}, among {role}", duty=duty)
     if str(found) == actor.id:
         return _yes(f"{actor.id} is named among {role}")
     return _yes(f"{actor.id} is in {found}, among {role}")
 
 
-def may_request(people: People, actor: Actor, rule: ApprovalRule) -> Judgment:
-    """Does the rule let this person make a request?"""
+def may_request(people: People, actor: Actor, rule: ApprovalRule, later: datetime | None = None) -> Judgment:
+    """Does the rule let this person make a request? With `later`: as far as it is known now, then too?"""
     if rule.requesters is None:
         return _yes(f"every verified person may ask under rule {rule.name}")
-    return is_among(people, actor, rule.requesters, f"the requesters of rule {rule.name}")
+    return is_among(people, actor, rule.requesters, f"the requesters of rule {rule.name}", later=later)
 
 
 def is_short_enough(duration: timedelta, longest: timedelta) -> Judgment:
@@ -159,16 +179,24 @@ def is_mfa_given(*, has_mfa: bool) -> Judgment:
 
 
 def are_automatic(
-    people: People, name: str, automatic: AutoApproval, requester: Actor, duration: timedelta, now: datetime
+    people: People,
+    rule: ApprovalRule,
+    automatic: AutoApproval,
+    requester: Actor,
+    duration: timedelta,
+    opens_at: datetime,
 ) -> Iterator[Condition]:
-    """What the rule of this name wants of a request that it approves automatically."""
+    """What the rule wants of a request that it approves automatically, whose access opens then."""
+    still = judge("requester", lambda: may_request(people, requester, rule, opens_at))
+    if not still.is_met:
+        yield still
     if (who := automatic.requesters) is not None:
-        role = f"the people rule {name} approves automatically"
-        yield judge("requester", lambda: is_among(people, requester, who, role))
+        role = f"the people rule {rule.name} approves automatically"
+        yield judge("requester", lambda: is_among(people, requester, who, role, later=opens_at))
     if (longest := automatic.max_duration) is not None:
         yield judge("duration", lambda: is_short_enough(duration, longest))
     if (window := automatic.time) is not None:
-        yield judge("time", lambda: is_open(window, now))
+        yield judge("time", lambda: is_open(window, opens_at))
 
 
 def find_approval_needs(rule: ApprovalRule | None) -> ApprovalNeeds:
@@ -207,7 +235,9 @@ def _attempt(name: str, check: Callable[[], Judgment]) -> tuple[Condition, bool]
     except Exception as error:  # noqa: BLE001 - any error while judging has to become a no.
         reason = f"{type(error).__name__}: {error}"[:_MAX_REASON_LENGTH]
         return Condition(name=name, is_met=False, text=f"the {name} could not be judged ({reason})"), False
-    condition = Condition(name=name, is_met=judgment.is_met, text=judgment.text, needs=judgment.needs)
+    condition = Condition(
+        name=name, is_met=judgment.is_met, text=judgment.text, needs=judgment.needs, duty=judgment.duty
+    )
     return condition, not condition.needs
 
 

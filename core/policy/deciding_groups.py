@@ -27,6 +27,8 @@ def find_deciding_groups(document: PolicyDocument) -> dict[UserGroupId, tuple[st
 def _roles(document: PolicyDocument) -> Iterator[tuple[str, tuple[PrincipalSelector, ...]]]:
     for rule in document.approval:
         yield f"approvers of {rule.name}", rule.approvers
+        for number, step in enumerate(rule.steps(), start=1):
+            yield f"step {number} of the escalation of {rule.name}", step.to
         if rule.auto_approve is not None:
             yield f"automatic approval of {rule.name}", rule.auto_approve.requesters or rule.requesters or ()
     for broken in document.break_glass:

@@ -1,8 +1,8 @@
 """What the policy decides about one request: yes or no, the rule, and every reason.
 
 Invariant: a decision is allowed if and only if it has at least one condition and all of them are met. Any other
-combination fails validation, so a missing reason can never turn into a yes. A condition that needs a user group which
-isn't known is unmet.
+combination fails validation, so a missing reason can never turn into a yes. A condition that needs a user group or a
+schedule which isn't known is unmet.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
-from core.actor import UserGroupId
+from core.actor import Need
 from core.duration import Duration
+from core.duty import Duty
 from core.errors import NotAllowed, NotKnown
 from core.open_requests import RequestLimits
 from core.usage import UsageLimits
@@ -22,7 +23,8 @@ from core.usage import UsageLimits
 class Condition(BaseModel):
     """One thing that had to hold, whether it did, and a sentence that says so.
 
-    `needs` are the user groups without which nobody can say.
+    `needs` are the user groups and schedules without which nobody can say. `duty` is the duty by which it is met, where
+    the rule names who is on call.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,7 +32,8 @@ class Condition(BaseModel):
     name: str
     is_met: bool
     text: str
-    needs: frozenset[UserGroupId] = frozenset()
+    needs: frozenset[Need] = frozenset()
+    duty: Duty | None = None
 
     @model_validator(mode="after")
     def _is_unmet_while_not_known(self) -> Self:
@@ -51,8 +54,8 @@ class Decision(BaseModel):
     policy_digest: str
 
     @property
-    def needs(self) -> frozenset[UserGroupId]:
-        """The user groups on which the answer depends; empty when it is yes or no whatever they are."""
+    def needs(self) -> frozenset[Need]:
+        """The user groups and schedules on which the answer depends; empty when it is yes or no whatever they are."""
         return find_needs(self.conditions)
 
     @property
@@ -76,13 +79,24 @@ class Decision(BaseModel):
         unmet = tuple(condition for condition in self.conditions if not condition.is_met)
         return unmet if find_needs(self.conditions) else tuple(each for each in unmet if not each.needs)
 
+    @property
+    def duty(self) -> Duty | None:
+        """The duty by which a condition is met, if there is one."""
+        return next((each.duty for each in self.conditions if each.is_met and each.duty is not None), None)
+
     def to_details(self) -> dict[str, JsonValue]:
-        """What the audit entry records: the rule, the policy's digest, and the reasons if the answer is no."""
+        """What the audit entry records: the rule, the policy's digest, and the reasons if the answer is no.
+
+        `on_call` has the source, the schedule and the shift of each duty by which a condition is met.
+        """
         details: dict[str, JsonValue] = {"policy_digest": self.policy_digest}
         if self.rule is not None:
             details["rule"] = self.rule
         if not self.is_allowed:
             details["unmet"] = list(self.unmet)
+        duties = dict.fromkeys(each.duty for each in self.conditions if each.is_met and each.duty is not None)
+        if duties:
+            details["on_call"] = [each.to_details() for each in duties]
         return details
 
     @model_validator(mode="after")
@@ -130,10 +144,19 @@ class RequestDecision(Decision):
     auto_approval: Decision | None = None
 
     @property
-    def needs(self) -> frozenset[UserGroupId]:
+    def needs(self) -> frozenset[Need]:
         """Also those on which automatic approval depends; while they aren't known, people have to approve."""
-        automatic = self.auto_approval.needs if self.auto_approval is not None else frozenset[UserGroupId]()
+        automatic = self.auto_approval.needs if self.auto_approval is not None else frozenset[Need]()
         return super().needs | automatic
+
+    def join(self, more: tuple[Condition, ...], automatic: tuple[Condition, ...] = ()) -> Self:
+        """The decision when these hold, too; and `automatic`, for nobody to have to approve."""
+        found, judged = (*self.conditions, *more), self.auto_approval
+        if judged is not None and automatic:
+            judged = decide(judged.action, judged.rule, (*judged.conditions, *automatic), judged.policy_digest)
+        is_allowed = are_all_met(found)
+        changes = {"conditions": found, "is_allowed": is_allowed, "auto_approval": judged if is_allowed else None}
+        return self.model_copy(update=changes)
 
 
 class BreakGlassDecision(Decision):
@@ -157,9 +180,9 @@ def are_all_met(conditions: tuple[Condition, ...]) -> bool:
     return bool(conditions) and all(condition.is_met for condition in conditions)
 
 
-def find_needs(conditions: tuple[Condition, ...]) -> frozenset[UserGroupId]:
-    """The user groups that decide; none when a condition is unmet whatever they are."""
-    open_, needs = [each for each in conditions if not each.is_met], frozenset[UserGroupId]()
+def find_needs(conditions: tuple[Condition, ...]) -> frozenset[Need]:
+    """The user groups and schedules that decide; none when a condition is unmet whatever they are."""
+    open_, needs = [each for each in conditions if not each.is_met], frozenset[Need]()
     if all(each.needs for each in open_):
         needs = needs.union(*(each.needs for each in open_))
     return needs

@@ -1,18 +1,21 @@
 """What changes for people between two versions of a policy: who gains what, who loses what, and under which terms.
 
-Invariant: pure, and judged by the functions that decide in Slack. Everybody is covered: each person and each user group
-that one of the versions names, and everybody else. A person in several user groups has what each of them alone gives.
+Invariant: pure, and judged by the functions that decide in Slack. Everybody is covered: each person, user group and
+schedule that one of the versions names, and everybody else. A person in several user groups or schedules has what each
+of them alone gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
 from core.actor import Actor, UserGroupId, UserId
 from core.duration import format_duration
+from core.on_call import Duty, FixedRoster, OnCallName, on_call_name
 from core.policy.access_summary import describe_permission
 from core.policy.evaluator import Policy
 from core.policy.lint import all_selectors
@@ -21,6 +24,8 @@ from core.policy.rules import ApprovalRule, BreakGlassRule
 
 NOBODY: Final = UserId("U00000000000")
 """Stands for the people whom neither version names by their id."""
+A_MOMENT: Final = datetime(2026, 1, 14, 12, tzinfo=UTC)
+"""When the schedules said who is on call: a comparison has no time of its own."""
 SEPARATOR: Final = "; "
 """Between the terms of a right."""
 EVERYBODY_ELSE: Final = "everybody else"
@@ -67,50 +72,67 @@ class PeopleChange:
 
 @dataclass(frozen=True, slots=True)
 class PolicyDifference:
-    """All that changes: for people, and in what profiles give. `others` are the sections of the file that differ."""
+    """All that changes: for people, in what profiles give, and in where it is known who is on call.
+
+    `others` are the sections of the file that differ.
+    """
 
     people: tuple[PeopleChange, ...] = ()
     profiles: tuple[RightChange, ...] = ()
+    schedules: tuple[RightChange, ...] = ()
     others: tuple[str, ...] = field(default=())
 
     @property
     def is_empty(self) -> bool:
         """True when nobody gains or loses anything."""
-        return not self.people and not self.profiles
+        return not self.people and not self.profiles and not self.schedules
 
 
 def compare_policies(old: Policy, new: Policy) -> PolicyDifference:
     """What changes when the new version replaces the old one."""
-    groups = old.user_groups() | new.user_groups()
     found: dict[tuple[RightChange, ...], list[str]] = {}
     before, after = _rights_of(old), _rights_of(new)
-    for name, actor in _subjects((old, new), groups):
+    for name, actor in _subjects((old, new)):
         if changes := tuple(_compare(before(actor), after(actor))):
             found.setdefault(changes, []).append(name)
     people = tuple(PeopleChange(tuple(names), changes) for changes, names in found.items())
     profiles = tuple(_compare(_given(old), _given(new)))
-    return PolicyDifference(people, profiles, _differing_sections(old, new))
+    schedules = tuple(_compare_sources(old, new))
+    return PolicyDifference(people, profiles, schedules, _differing_sections(old, new))
 
 
-def _subjects(policies: Iterable[Policy], groups: frozenset[UserGroupId]) -> Iterator[tuple[str, Actor]]:
+def _subjects(policies: Iterable[Policy]) -> Iterator[tuple[str, Actor]]:
     leaves: set[PrincipalSelector] = set()
+    nowhere: dict[UserGroupId, bool] = {}
+    schedules: set[OnCallName] = set()
     for policy in policies:
+        nowhere |= dict.fromkeys(policy.user_groups(), False)
+        schedules |= policy.document.require_schedules()
         selectors = tuple(selector for _, selector in all_selectors(policy.document))
         leaves |= policy.document.named_people().leaves(selectors)
-    nowhere = dict.fromkeys(groups, False)
+    off_duty = Actor(id=NOBODY, memberships=nowhere, duties=_duties(schedules))
     for leaf in sorted(leaves, key=lambda each: (list(PrincipalKind).index(each.kind), each.value)):
         match leaf.kind:
             case PrincipalKind.USER:
-                yield leaf.value, Actor(id=UserId(leaf.value), memberships=nowhere)
+                yield leaf.value, off_duty.model_copy(update={"id": UserId(leaf.value)})
             case PrincipalKind.EMAIL:
-                yield leaf.value, Actor(id=NOBODY, email=leaf.value, memberships=nowhere)
+                yield leaf.value, off_duty.model_copy(update={"email": leaf.value})
             case PrincipalKind.USER_GROUP:
                 group = UserGroupId(leaf.value)
-                yield f"everybody in {group}", Actor(id=NOBODY, memberships={**nowhere, group: True})
+                yield f"everybody in {group}", off_duty.with_memberships({group: True})
+            case PrincipalKind.ON_CALL:
+                name = on_call_name(leaf.value)
+                yield f"the people on call in {leaf.value}", off_duty.with_duties(_duties({name}, NOBODY))
             case PrincipalKind.GROUP:
                 # A group that doesn't exist: the file would be refused.
                 continue
-    yield EVERYBODY_ELSE, Actor(id=NOBODY, memberships=nowhere)
+    yield EVERYBODY_ELSE, off_duty
+
+
+def _duties(schedules: Iterable[OnCallName], *on_call: UserId) -> Mapping[OnCallName, Duty]:
+    """What these schedules say about NOBODY when these people are on call in each of them."""
+    names = frozenset(schedules)
+    return FixedRoster(dict.fromkeys(names, on_call), A_MOMENT).duties(NOBODY, names)
 
 
 def _rights_of(policy: Policy) -> Callable[[Actor], Mapping[str, str]]:
@@ -129,8 +151,8 @@ def _rights_of(policy: Policy) -> Callable[[Actor], Mapping[str, str]]:
             if (declared := part.break_glass_terms_for(name, person)) is not None:
                 found[f"break the glass for {name}"] = _event_terms(declared)
             for each in part.document.approval:
-                if people.find(person, each.approvers).selector is not None:
-                    found[f"approve {name} under rule {each.name}"] = _approval_terms(each)
+                if (terms := _approval_terms(people, each, person)) is not None:
+                    found[f"approve {name} under rule {each.name}"] = terms
         if policy.judge_admin(person).is_allowed:
             found["revoke any access"] = ""
         return found
@@ -156,6 +178,8 @@ def _request_terms(people: People, rule: ApprovalRule, person: Actor) -> str:
         approvals,
         f"decided within {format_duration(rule.decide_within)}",
     ]
+    if rule.starts_within is not None:
+        terms.append(f"starts up to {format_duration(rule.starts_within)} ahead")
     if rule.auto_approve is not None:
         automatic = rule.auto_approve
         named = automatic.requesters
@@ -170,9 +194,16 @@ def _request_terms(people: People, rule: ApprovalRule, person: Actor) -> str:
     return SEPARATOR.join(terms)
 
 
-def _approval_terms(rule: ApprovalRule) -> str:
+def _approval_terms(people: People, rule: ApprovalRule, person: Actor) -> str | None:
+    """The terms on which this person may approve; None if they never may."""
+    is_approver = people.find(person, rule.approvers, for_approving=True).selector is not None
+    step = next((each for each in rule.steps() if people.find(person, each.to, for_approving=True).selector), None)
+    if not is_approver and step is None:
+        return None
+    terms = [] if is_approver or step is None else [f"once it has waited {format_duration(step.after)}"]
+    terms += ["in some hours"] if is_approver and rule.approver_hours is not None else []
     needs = [("with a form", rule.confirm), ("with a code", rule.needs_code), ("with a comment", rule.needs_comment)]
-    return SEPARATOR.join(text for text, is_needed in needs if is_needed)
+    return SEPARATOR.join((*terms, *(text for text, is_needed in needs if is_needed)))
 
 
 def _event_terms(rule: BreakGlassRule) -> str:
@@ -192,6 +223,17 @@ def _given(policy: Policy) -> Mapping[str, str]:
         name: SEPARATOR.join(map(describe_permission, policy.access_of(name))) or "a decision only"
         for name in policy.document.profiles
     }
+
+
+def _compare_sources(old: Policy, new: Policy) -> Iterator[RightChange]:
+    """Where it is known who is on call in each schedule: with another source, the rules name other people."""
+    before, after = old.document.on_call, new.document.on_call
+    for name in dict.fromkeys((*before, *after)):
+        was, now = (
+            f"{each.kind} {each.schedule}" if each is not None else None for each in (before.get(name), after.get(name))
+        )
+        if before.get(name) != after.get(name):
+            yield RightChange(on_call_name(name), was, f"{now} with other settings" if was == now else now)
 
 
 def _compare(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[RightChange]:

@@ -23,8 +23,9 @@ MISTAKE: Final = "policy_mistake"
 """The type of the validation errors that carry their own problem and fix."""
 _MAX_NAMES_SHOWN: Final = 10
 _DAY: Final = timedelta(days=1)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}")
-_NAME_SCHEMA: Final = rf"^{_NAME.pattern}$"
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}")
+"""How names look that are given in the file."""
+_NAME_SCHEMA: Final = rf"^{NAME.pattern}$"
 _DURATION_SCHEMA: Final = "".join(
     [r"^\s*(?=\d)", *(rf"(\d{{1,6}}\s*[{unit}{unit.upper()}]\s*)?" for unit in "dhms"), "$"]
 )
@@ -54,7 +55,7 @@ def suggest(name: str, known: tuple[str, ...]) -> str:
 
 
 def _check_name(text: str) -> str:
-    if not _NAME.fullmatch(text):
+    if not NAME.fullmatch(text):
         raise mistake(
             f"{text!r:.60} cannot be a name here",
             "Use 1 to 80 letters, digits and ._/@+- in it, and begin it with a letter or digit.",

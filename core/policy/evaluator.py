@@ -1,8 +1,8 @@
 """The evaluator: what one version of the policy says about a request, a vote, a break-glass event, a close or a review.
 
 Invariant: no rule, no access. An answer is yes only when a rule says so and each of its conditions is met; nobody
-decides on their own request or reviews their own event. An answer that depends on user groups which aren't known is no
-yet, and says which they are. Preview, form and enforcement all ask here.
+decides on their own request or reviews their own event. An answer that depends on what isn't known, such as who is on
+call, is no yet, and says what that is. Preview, form and enforcement all ask here.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict
 
 from core.access.principals import SoughtPerson
 from core.access.right import Permission, Right
-from core.actor import Actor, UserGroupId, UserId
+from core.actor import Actor, Need, UserGroupId, UserId
 from core.break_glass import ReasonCode
+from core.duty import OnCallName
 from core.errors import InvalidInput
 from core.policy import conditions
 from core.policy.access_rules import AccessRules
@@ -37,6 +38,8 @@ from core.policy.request_rules import RequestRules
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument
 from core.policy.target_config import AnyTargetConfig
+from core.policy.ticket_rules import TicketRules
+from core.policy.waiting_rules import WaitingRules
 
 
 class PolicySource(Protocol):
@@ -67,20 +70,25 @@ class Policy(BaseModel):
             )
         return self.document.profile(name)
 
-    def judge_request(self, requester: Actor, profile: str, duration: timedelta, now: datetime) -> RequestDecision:
+    def judge_request(
+        self, requester: Actor, profile: str, duration: timedelta, now: datetime, starts_at: datetime | None = None
+    ) -> RequestDecision:
         """May this person request this profile for this long, and what approvals does it need?
 
-        Raises InvalidInput when there is no such profile.
+        `starts_at` is when the access is to start, if not at once. Raises InvalidInput when there is no such profile.
         """
         self.profile(profile)
-        return self._requests.judge_request(requester, profile, duration, now)
+        return self._requests.judge_request(requester, profile, duration, now, starts_at)
 
-    def judge_waiting(self, requester: Actor, *, profile: str, rule: str, duration: timedelta) -> RequestDecision:
+    def judge_waiting(
+        self, requester: Actor, *, profile: str, rule: str, duration: timedelta, ahead: timedelta | None = None
+    ) -> RequestDecision:
         """May this person still have what they requested under this rule? Asked again before the request is approved.
 
-        If another rule decides about them now, the answer is no. `required_approvals` are those in force now.
+        `ahead` is how far ahead its start was when it was made. If another rule decides about them now, the answer is
+        no. `required_approvals` are those in force now.
         """
-        return self._requests.judge_waiting(requester, profile=profile, rule=rule, duration=duration)
+        return self._requests.judge_waiting(requester, profile=profile, rule=rule, duration=duration, ahead=ahead)
 
     def judge_decider(
         self,
@@ -92,15 +100,19 @@ class Policy(BaseModel):
         requester: UserId,
         given: GivenWithVote | None = None,
         asked_by: UserId | None = None,
+        waits_since: datetime | None = None,
+        now: datetime | None = None,
     ) -> Decision:
         """May this person decide on a request that was made under this rule? Approve and deny need the same right.
 
         `given` is what came with an approval; without it, only the person is judged. `asked_by` is who asked for it on
-        behalf of the requester: like the requester, they decide nothing.
+        behalf of the requester: like the requester, they decide nothing. Who is of a step of the rule's escalation may
+        decide once the request has waited long enough: `waits_since` then, at `now`. Without these, no step has come.
         """
         return self._requests.judge_decider(
-            action, approver, profile=profile, rule=rule, requester=requester, given=given, asked_by=asked_by
-        )
+            action, approver, profile=profile, rule=rule, requester=requester, given=given, asked_by=asked_by,
+            waits_since=waits_since, now=now,
+        )  # fmt: skip
 
     def judge_asking(self, asker: Actor, profile: str) -> Decision:
         """May this person ask for the profile on behalf of somebody else? Those may who may ask for it themselves."""
@@ -193,12 +205,12 @@ class Policy(BaseModel):
         names = (name for name in self.document.profiles if self._search.find_break_glass(actor, name)[0] is not None)
         return tuple(self.document.profile(name) for name in names)
 
-    def needed_to_request(self, actor: Actor) -> frozenset[UserGroupId]:
-        """The user groups that have to be known, so that `requestable_profiles` and its terms are complete."""
+    def needed_to_request(self, actor: Actor) -> frozenset[Need]:
+        """What has to be known, so that `requestable_profiles` and its terms are complete."""
         return self._search.needed_to_request(actor)
 
-    def needed_to_declare(self, actor: Actor) -> frozenset[UserGroupId]:
-        """The user groups that have to be known, so that `declarable_profiles` and its terms are complete."""
+    def needed_to_declare(self, actor: Actor) -> frozenset[Need]:
+        """What has to be known, so that `declarable_profiles` and its terms are complete."""
         return self._search.needed_to_declare(actor)
 
     def ids_of(self, user_id: UserId) -> tuple[UserId, ...]:
@@ -217,15 +229,6 @@ class Policy(BaseModel):
     def break_glass_terms_for(self, profile: str, invoker: Actor) -> BreakGlassRule | None:
         """The rule under which this person may break the glass, for a form to show; None if they may not."""
         return self._search.find_break_glass(invoker, profile)[0]
-
-    def remind_after(self, rule: str, profile: str) -> timedelta | None:
-        """How long a request that was made under this rule waits before its approvers are reminded; None for never.
-
-        Also None when the rule no longer covers the profile, because then nobody could decide.
-        """
-        made_under = self.document.approval_rule(rule)
-        in_force = conditions.is_in_force(self.document, rule, profile)
-        return made_under.remind_after if made_under is not None and in_force.is_met else None
 
     def approval_needs(self, rule: str) -> ApprovalNeeds:
         """What an approval under this rule takes besides a press; nothing when the rule is gone."""
@@ -251,10 +254,24 @@ class Policy(BaseModel):
         """Every Slack user group that can give somebody a right; each person who is judged is looked up in all."""
         return self._search.named_user_groups()
 
+    def schedules(self) -> frozenset[OnCallName]:
+        """Every on-call schedule that can give somebody a right."""
+        return self._search.named_schedules()
+
     @cached_property
     def notifications(self) -> NotificationRules:
         """What this version says about notifications."""
         return NotificationRules(self.document, self._people)
+
+    @cached_property
+    def tickets(self) -> TicketRules:
+        """What this version says about tickets."""
+        return TicketRules(self.document, self.digest)
+
+    @cached_property
+    def waiting(self) -> WaitingRules:
+        """What this version says about requests that wait: reminders and escalation."""
+        return WaitingRules(self.document, self._people)
 
     @cached_property
     def _requests(self) -> RequestRules:

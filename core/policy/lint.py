@@ -13,7 +13,9 @@ from core.actor import UserId
 from core.duration import format_duration
 from core.policy.access_lint import find_access_mistakes
 from core.policy.document import suggest
+from core.policy.escalation_lint import escalated_to, find_escalation_mistakes
 from core.policy.mistake import Mistake
+from core.policy.pager_lint import find_pager_mistakes
 from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument, is_covered
 from core.policy.service_lint import find_service_mistakes
@@ -33,6 +35,7 @@ def find_mistakes(document: PolicyDocument) -> tuple[Mistake, ...]:
         *_in_rules("approval", document.approval, document),
         *_in_quorums(document),
         *_in_reminders(document),
+        *find_escalation_mistakes(document),
         *_in_auto_approvals(document),
         *_in_rules("break_glass", document.break_glass, document),
         *_in_reviews(document),
@@ -41,6 +44,7 @@ def find_mistakes(document: PolicyDocument) -> tuple[Mistake, ...]:
         *_in_summary(document),
         *find_access_mistakes(document),
         *find_service_mistakes(document),
+        *find_pager_mistakes(document),
     )
 
 
@@ -77,6 +81,15 @@ def _in_selectors(document: PolicyDocument) -> Iterator[Mistake]:
             yield Mistake(
                 path, f"there is no group {selector.value!r:.60}", suggest(selector.value, tuple(document.groups))
             )
+        if selector.kind is PrincipalKind.ON_CALL and selector.value not in document.on_call:
+            yield _no_schedule(path, selector, document)
+
+
+def _no_schedule(path: Path, selector: PrincipalSelector, document: PolicyDocument) -> Mistake:
+    problem, known = f"there is no schedule {selector.value!r:.60} in on_call", tuple(document.on_call)
+    if not known:
+        return Mistake(path, problem, "Add on_call at the top level, with the source of the schedule: docs/on-call.md.")
+    return Mistake(path, problem, suggest(selector.value, known))
 
 
 def _in_same_person(document: PolicyDocument) -> Iterator[Mistake]:
@@ -106,6 +119,7 @@ def all_selectors(document: PolicyDocument) -> Iterator[tuple[Path, PrincipalSel
             ((*at, "requesters"), rule.requesters),
             ((*at, "approvers"), rule.approvers),
             ((*at, "auto_approve", "requesters"), automatic),
+            *escalated_to(at, rule),
         ]
     for index, each in enumerate(document.break_glass):
         lists += [(("break_glass", index, "users"), each.users), (("break_glass", index, "notify"), each.notify)]
@@ -176,7 +190,7 @@ def _who(rule: ApprovalRule | BreakGlassRule) -> tuple[PrincipalSelector, ...] |
 def _in_quorums(document: PolicyDocument) -> Iterator[Mistake]:
     people = document.named_people()
     for index, rule in enumerate(document.approval):
-        leaves = people.leaves(rule.approvers)
+        leaves = people.leaves(rule.deciders())
         # The number of people in a Slack user group is not known here, and an unknown group is another mistake.
         is_countable = leaves and all(leaf.kind in {PrincipalKind.USER, PrincipalKind.EMAIL} for leaf in leaves)
         approvers = {people.ids_of(UserId(leaf.value))[0] for leaf in leaves}

@@ -10,17 +10,29 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.policy.access_lint import find_renamed_targets
 from core.policy.evaluator import Policy
-from core.policy.lint import find_mistakes, find_uncovered
+from core.policy.lint import all_selectors, find_mistakes, find_uncovered
 from core.policy.mistake import Mistake
+from core.policy.on_call_lint import find_on_call_notes
+from core.policy.rules import PolicyDocument
 from core.policy.schema_errors import line_of, validate_values
 from core.policy.target_use import find_notes
 from core.policy.yaml_source import MAX_BYTES, read_values, write_path
 from core.policy.yaml_source import Path as Place
+
+
+class MoreFound(NamedTuple):
+    """What others say about a file: mistakes, and notes that don't count as mistakes."""
+
+    mistakes: tuple[Mistake, ...] = ()
+    notes: tuple[Mistake, ...] = ()
+
 
 Signature = tuple[int, int, int]
 """What the file system says about a file: when it was written, how large it is, and which file it is."""
@@ -55,21 +67,27 @@ def load_with_notes(path: str | os.PathLike[str]) -> tuple[Policy, tuple[PolicyP
     return policy, _notes_on(policy, lines)
 
 
-def check_with_notes(path: str | os.PathLike[str]) -> tuple[Policy, tuple[PolicyProblem, ...]]:
+def check_with_notes(
+    path: str | os.PathLike[str], find_more: Callable[[PolicyDocument], MoreFound] = lambda _: MoreFound()
+) -> tuple[Policy, tuple[PolicyProblem, ...]]:
     """The same, for a person who checks the file: a profile that no rule covers is a mistake, too.
 
     The bot goes on with such a file, as it did with that of an older version: nobody can request the profile.
+    `find_more` finds what only others can say, such as that there is no such schedule.
     """
     content = read_source(Path(path))
     policy, lines = parse_policy(content, str(path)), read_values(content).lines
-    if uncovered := tuple(_with_line(each, lines) for each in find_uncovered(policy.document)):
-        raise InvalidPolicy(str(path), uncovered)
-    return policy, _notes_on(policy, lines)
+    more = find_more(policy.document)
+    if found := tuple(_with_line(each, lines) for each in (*find_uncovered(policy.document), *more.mistakes)):
+        raise InvalidPolicy(str(path), tuple(sorted(found, key=lambda each: (each.line, each.path))))
+    return policy, _notes_on(policy, lines, more.notes)
 
 
-def _notes_on(policy: Policy, lines: dict[Place, int]) -> tuple[PolicyProblem, ...]:
-    notes = (_with_line(each, lines) for each in find_notes(policy.document))
-    return tuple(sorted(notes, key=lambda each: (each.line, each.path)))
+def _notes_on(policy: Policy, lines: dict[Place, int], more: Iterable[Mistake] = ()) -> tuple[PolicyProblem, ...]:
+    document = policy.document
+    named = document.named_people().leaves(tuple(selector for _, selector in all_selectors(document)))
+    found = (*find_notes(document), *find_on_call_notes(document, named), *more)
+    return tuple(sorted((_with_line(each, lines) for each in found), key=lambda each: (each.line, each.path)))
 
 
 def read_source(path: Path) -> bytes:

@@ -11,12 +11,15 @@ from typing import Literal
 
 from core.actor import Actor, UserId
 from core.policy import conditions
+from core.policy.asking_next import LaterStep, find_next
 from core.policy.conditions import judge
+from core.policy.deciding import HOURS, find_come, find_stepped, is_decider, is_in_hours
 from core.policy.decision import Condition, Decision, GivenWithVote, RequestDecision, are_all_met, decide
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, PolicyDocument
 from core.policy.service_rules import no_service
+from core.policy.start_rules import judge_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,10 @@ class RequestRules:
     search: RuleSearch
     digest: str
 
-    def judge_request(self, requester: Actor, profile: str, duration: timedelta, now: datetime) -> RequestDecision:
-        """May this person request this profile for this long, and what approvals does it need?"""
+    def judge_request(
+        self, requester: Actor, profile: str, duration: timedelta, now: datetime, starts_at: datetime | None = None
+    ) -> RequestDecision:
+        """May this person request this profile for this long, from then on, and what approvals does it need?"""
         rule, found = self.search.find_approval(requester, profile)
         if rule is None:
             return RequestDecision(
@@ -37,6 +42,7 @@ class RequestRules:
             )
         longest = self.search.services.longest(requester, rule.max_duration)
         found = (*found, judge("duration", lambda: conditions.is_short_enough(duration, longest)))
+        found = (*found, *judge_start(rule, starts_at - now if starts_at is not None else None))
         is_allowed = are_all_met(found)
         return RequestDecision(
             action="request",
@@ -48,10 +54,14 @@ class RequestRules:
             max_duration=longest,
             decide_within=rule.decide_within,
             limits=rule.limits(),
-            auto_approval=self._judge_auto_approval(rule, requester, duration, now) if is_allowed else None,
+            auto_approval=self._judge_auto_approval(rule, requester, duration, starts_at or now)
+            if is_allowed
+            else None,
         )
 
-    def judge_waiting(self, requester: Actor, *, profile: str, rule: str, duration: timedelta) -> RequestDecision:
+    def judge_waiting(
+        self, requester: Actor, *, profile: str, rule: str, duration: timedelta, ahead: timedelta | None = None
+    ) -> RequestDecision:
         """May this person still have what they requested under this rule?"""
         made_under = self.document.approval_rule(rule)
         in_force = judge("rule", lambda: conditions.is_in_force(self.document, rule, profile))
@@ -63,6 +73,7 @@ class RequestRules:
                 longest = self.search.services.longest(requester, made_under.max_duration)
                 length = judge("duration", lambda: conditions.is_short_enough(duration, longest))
                 found = (*found, judge("rule", lambda: conditions.is_same_rule(requester, applies, made_under)), length)
+                found = (*found, *judge_start(made_under, ahead))
         return RequestDecision(
             action="approve",
             is_allowed=are_all_met(found),
@@ -83,6 +94,8 @@ class RequestRules:
         requester: UserId,
         given: GivenWithVote | None,
         asked_by: UserId | None = None,
+        waits_since: datetime | None = None,
+        now: datetime | None = None,
     ) -> Decision:
         """May this person decide on a request that was made under this rule?"""
         made_under = self.document.approval_rule(rule)
@@ -90,18 +103,19 @@ class RequestRules:
         if approver.service is not None:
             found.append(no_service(approver))
         if made_under is not None:
-            role = f"the approvers of rule {rule}"
-            found.append(
-                judge("approver", lambda: conditions.is_among(self.people, approver, made_under.approvers, role))
-            )
-        found.append(
-            judge(
-                "two people",
-                lambda: conditions.is_someone_else(
-                    self.people, approver, requester, role="the requester", act="decides on their own request"
-                ),
-            )
+            stepped = find_stepped(made_under, waits_since, now)
+            found.append(judge("approver", lambda: is_decider(self.people, approver, made_under, stepped)))
+            if action == "approve" and made_under.approver_hours is not None:
+                found.append(judge(HOURS, lambda: is_in_hours(self.people, approver, made_under, stepped, now)))
+        other = judge(
+            "two people",
+            lambda: conditions.is_someone_else(
+                self.people, approver, requester, role="the requester", act="decides on their own request"
+            ),
         )
+        found.append(other)
+        if made_under is not None and not other.is_met:
+            found += self._find_next(approver, made_under, waits_since, now)
         if asked_by is not None:
             found.append(judge("two people", lambda: self._is_not_asker(approver, asked_by)))
         if made_under is not None and given is not None:
@@ -115,16 +129,27 @@ class RequestRules:
         rule, found = self.search.find_approval(asker, profile)
         return decide("request", rule.name if rule is not None else None, found, self.digest)
 
+    def _find_next(
+        self, approver: Actor, rule: ApprovalRule, waits_since: datetime | None, now: datetime | None
+    ) -> list[Condition]:
+        """Whom to ask instead of deciding on their own request, for who is on call."""
+        come = find_come(rule, waits_since, now)
+        deciders = (*rule.approvers, *(each for step in come for each in step.to))
+        later = [LaterStep(each.after, each.to) for each in rule.steps()[len(come) :]]
+        found = find_next(self.people, approver, rule.name, deciders, later)
+        return [found] if found is not None else []
+
     def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:
         role, act = "the person who asked for it", "decides on what they asked for"
         return conditions.is_someone_else(self.people, approver, asked_by, role=role, act=act)
 
     def _judge_auto_approval(
-        self, rule: ApprovalRule, requester: Actor, duration: timedelta, now: datetime
+        self, rule: ApprovalRule, requester: Actor, duration: timedelta, opens_at: datetime
     ) -> Decision | None:
+        # What counts is when the access opens: its hours, and who is on call then.
         automatic = rule.auto_approve
         if automatic is None or requester.service is not None:
             # What a machine asks for, a person decides.
             return None
-        found = conditions.are_automatic(self.people, rule.name, automatic, requester, duration, now)
+        found = conditions.are_automatic(self.people, rule, automatic, requester, duration, opens_at)
         return decide("auto-approve", rule.name, tuple(found), self.digest)

@@ -14,15 +14,20 @@ from pydantic import AfterValidator, Field, StrictInt, StrictStr, WithJsonSchema
 from core import break_glass, request
 from core.access.right import MAX_PART_LENGTH
 from core.actor import UserId, check_user_id
+from core.duty import ON_CALL_PREFIX
 from core.errors import InvalidInput
 from core.policy.document import ProfilePattern, duration_rule, mistake
 from core.policy.principals import SelectorField
+from core.policy.target_config import TARGET_NAME
+from core.request_bounds import MAX_STARTS_WITHIN
 from core.text import clean_text
 from core.usage import MAX_PER_QUOTA
 
 MAX_WINDOW: Final = timedelta(days=30)
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,31}")
 _LINK_HOST = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])")
+_SCHEDULE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}")
+_PEOPLE_KEY: Final = f"^({TARGET_NAME.pattern}|{ON_CALL_PREFIX}{_SCHEDULE_NAME.pattern})$"
 MAX_FALLBACK_LENGTH: Final = 300
 MAX_LINK_HOSTS: Final = 20
 
@@ -60,11 +65,21 @@ def _check_user(text: str) -> UserId:
         raise mistake(error.problem, error.fix) from error
 
 
-def _check_principal(text: str) -> str:
-    if not text.isprintable() or len(text) > MAX_PART_LENGTH or not text or " " in text:
+def _check_person_name(text: str) -> str:
+    if not text.isprintable() or len(text) > MAX_PART_LENGTH or not text or text != text.strip():
         raise mistake(
-            f"{text!a:.60} can't be what a target calls a person",
-            f"Write one word of up to {MAX_PART_LENGTH} characters, as the target shows it.",
+            f"{text!a:.60} can't be what a target or a schedule calls a person",
+            f"Write up to {MAX_PART_LENGTH} characters, as it is shown there.",
+        )
+    return text
+
+
+def _check_people_key(text: str) -> str:
+    schedule = text.removeprefix(ON_CALL_PREFIX) if text.startswith(ON_CALL_PREFIX) else None
+    if not (TARGET_NAME if schedule is None else _SCHEDULE_NAME).fullmatch(text if schedule is None else schedule):
+        raise mistake(
+            f"{text!r:.60} can't be a target or a schedule",
+            "Write the name of a target, a kind of schedule such as pagerduty, or one schedule as on-call:name.",
         )
     return text
 
@@ -74,12 +89,20 @@ UserField = Annotated[
     AfterValidator(_check_user),
     WithJsonSchema({"type": "string", "pattern": "^[UW][A-Z0-9]{2,31}$"}),
 ]
-PrincipalName = Annotated[
+PersonName = Annotated[
     StrictStr,
-    AfterValidator(_check_principal),
-    WithJsonSchema({"type": "string", "pattern": rf"^\S{{1,{MAX_PART_LENGTH}}}$"}),
+    AfterValidator(_check_person_name),
+    WithJsonSchema({"type": "string", "pattern": rf"^\S(.{{0,{MAX_PART_LENGTH - 2}}}\S)?$"}),
 ]
-"""What a target calls a person. Identity Center's user names may have any letters."""
+"""What a target or a schedule calls a person. Identity Center's user names may have any letters."""
+PeopleKey = Annotated[
+    StrictStr,
+    AfterValidator(_check_people_key),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^({TARGET_NAME.pattern}|{ON_CALL_PREFIX}{_SCHEDULE_NAME.pattern})$"}
+    ),
+]
+"""Where somebody is called so: a target, a kind of source of schedules, or one schedule."""
 OnePerson = Annotated[tuple[UserField, ...], Field(min_length=2)]
 Selectors = Annotated[tuple[SelectorField, ...], Field(min_length=1)]
 ChannelId = Annotated[
@@ -103,5 +126,6 @@ Quota = Annotated[StrictInt, Field(ge=1, le=MAX_PER_QUOTA)]
 RequestDuration = Annotated[timedelta, *duration_rule(request.MAX_DURATION)]
 EventDuration = Annotated[timedelta, *duration_rule(break_glass.MAX_DURATION)]
 DecisionTime = Annotated[timedelta, *duration_rule(request.MAX_DECIDE_WITHIN)]
+StartsWithin = Annotated[timedelta, *duration_rule(MAX_STARTS_WITHIN)]
 LimitWindow = Annotated[timedelta, *duration_rule(MAX_WINDOW)]
 Fallback = Annotated[StrictStr, AfterValidator(_check_fallback)]

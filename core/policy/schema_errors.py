@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from core.invalid_policy import PolicyProblem
 from core.policy.document import MISTAKE, PolicyModel, suggest
+from core.policy.pager_config import PAGER_MODELS, PagerConfig
 from core.policy.profile import AccessEntry, ProfileModel
 from core.policy.rules import (
     ApprovalRule,
@@ -133,5 +134,8 @@ def _keys_beside(path: Path, target_model: type[PolicyModel] | None) -> tuple[st
     # Below `profiles` are names that people chose; one of them may be "time".
     if names[0] == "profiles":
         return tuple((AccessEntry if "access" in names[2:] else ProfileModel).model_fields)
+    if names[0] == "pager":
+        # On-call schedules have blocks of the same names.
+        return tuple(PAGER_MODELS.get(names[-1], PagerConfig).model_fields)
     model = _MODELS[names[-1]]
     return tuple(model.model_fields)

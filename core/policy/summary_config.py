@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field, StrictBool, StrictStr
 from core.policy.document import PolicyModel, mistake
 
 
-def _check_zone(name: str) -> str:
+def check_zone(name: str) -> str:
+    """The name, if it is that of a time zone."""
     try:
         ZoneInfo(name)
     # What isn't known is a KeyError; a name that leads elsewhere, or to a folder, the others.
@@ -34,7 +35,7 @@ class SummaryConfig(PolicyModel):
         description="Whether it has a picture, which needs the scope files:write; true if left out. Without the scope, "
         "it has none.",
     )
-    timezone: Annotated[StrictStr, AfterValidator(_check_zone)] = Field(
+    timezone: Annotated[StrictStr, AfterValidator(check_zone)] = Field(
         default="UTC", description="The time zone in which a month begins; UTC if left out."
     )
 

@@ -7,7 +7,7 @@ happens; when they go back, the repeated hour counts both times.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Final, NamedTuple, Self
@@ -21,6 +21,8 @@ from core.policy.document import PolicyModel, mistake, suggest
 _HOURS = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 _MINUTES_PER_HOUR: Final = 60
 _MINUTES_PER_DAY: Final = 24 * _MINUTES_PER_HOUR
+_MINUTE: Final = timedelta(minutes=1)
+_DAYS_AHEAD: Final = 15
 
 
 class Day(StrEnum):
@@ -110,6 +112,36 @@ class TimeWindow(PolicyModel):
         opened_today = today in self.days and minute >= self.hours.opens
         opened_yesterday = yesterday in self.days and minute < self.hours.closes
         return opened_today or opened_yesterday
+
+    def next_opening(self, now: datetime) -> datetime | None:
+        """The first moment from `now` on at which it opens; None if it doesn't in the next two weeks."""
+        zone = ZoneInfo(self.timezone)
+        first = require_utc(now).astimezone(zone).date()
+        at_opening = time(*divmod(self.hours.opens, _MINUTES_PER_HOUR))
+        for day in (first + timedelta(days=days) for days in range(_DAYS_AHEAD)):
+            if _WEEK[day.weekday()] not in self.days:
+                continue
+            # When the clocks go back, the same time comes twice.
+            found = (self._open_from(datetime.combine(day, at_opening.replace(fold=fold), zone)) for fold in (0, 1))
+            if later := [each for each in found if each is not None and each >= now]:
+                return min(later)
+        return None
+
+    def write_local(self, moment: datetime) -> str:
+        """A moment as the clocks of its zone show it, such as `Mon 23 Nov 09:00`."""
+        return f"{moment.astimezone(ZoneInfo(self.timezone)):%a %d %b %H:%M}"
+
+    def _open_from(self, wall: datetime) -> datetime | None:
+        """When it opens on the day that the wall clock shows this time; None if the clocks skip all of it."""
+        at = wall.astimezone(UTC)
+        if not self.is_open(at):
+            return None
+        while self.is_open(at - _MINUTE) and at.astimezone(wall.tzinfo).replace(tzinfo=None) > wall.replace(
+            tzinfo=None
+        ):
+            # The clocks skipped its first minutes, so it opens when they go forward.
+            at -= _MINUTE
+        return at
 
     def __str__(self) -> str:
         days = "every day" if set(self.days) == set(_WEEK) else ", ".join(self.days)

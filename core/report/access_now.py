@@ -139,7 +139,7 @@ def _of_request(request: Request) -> Holder:
         how=BY_REQUEST,
         source=request.chain,
         decided_by=request.approver or "",
-        since=request.decided_at or request.created_at,
+        since=request.access_opens_at or request.created_at,
         until=request.life_ends_at(),
         state=DECISION_ONLY,
         service=request.service or "",

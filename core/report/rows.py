@@ -86,6 +86,8 @@ class ReportedRequest(ReportRow):
     comment: str = ""
     expires_at: str = ""
     access_ends_at: str = ""
+    starts_at: str = ""
+    ticket: str = ""
 
     def after(self, entry: AuditEntry) -> Self:  # noqa: D102 - see the class above
         row, said = ReportRow.after(self, entry), entry.details
@@ -99,6 +101,8 @@ class ReportedRequest(ReportRow):
                     asked_seconds=seconds_of(said, "duration"),
                     rule=text_of(said, "rule"),
                     expires_at=text_of(said, "expires_at"),
+                    starts_at=text_of(said, "starts_at"),
+                    ticket=text_of(said, "ticket"),
                 )
             case AuditAction.APPROVAL_ADDED:
                 return replace(row, approvers=(*row.approvers, entry.actor))
@@ -133,7 +137,8 @@ class ReportedRequest(ReportRow):
         """For how long access was given."""
         if not self.access_ends_at or not self.decided_at:
             return 0
-        given = (parse_time(self.access_ends_at) - parse_time(self.decided_at)).total_seconds()
+        opened = max(self.decided_at, self.starts_at)
+        given = (parse_time(self.access_ends_at) - parse_time(opened)).total_seconds()
         # The entry was stamped a moment after the decision.
         return self.asked_seconds if abs(given - self.asked_seconds) < _COMMIT_SECONDS else round(given)
 

@@ -118,8 +118,9 @@ _REQUEST_COLUMNS = (
     Column("asked_seconds", "Asked for", CellKind.DURATION), Column("outcome", "Outcome"),
     Column("decided_by", "Decided by", CellKind.PEOPLE), Column("decided_at", "Decided", CellKind.MOMENT),
     Column("comment", "Comment or reason", CellKind.TEXT), Column("given_seconds", "Given", CellKind.DURATION),
-    Column("access_ends_at", "Access until", CellKind.MOMENT), Column("rule", "Rule", CellKind.CODE),
-    Column("asked_by", "Asked by somebody else", CellKind.PEOPLE), _SERVICE, _ID,
+    Column("starts_at", "Starts later", CellKind.MOMENT), Column("access_ends_at", "Access until", CellKind.MOMENT),
+    Column("rule", "Rule", CellKind.CODE),
+    Column("asked_by", "Asked by somebody else", CellKind.PEOPLE), _SERVICE, _ID, Column("ticket", "Ticket"),
 )  # fmt: skip
 
 
@@ -127,8 +128,8 @@ def _request(row: ReportedRequest, now: datetime) -> Cells:
     deciders = " ".join(dict.fromkeys((*row.approvers, *([row.decided_by] if row.decided_by else []))))
     return (
         row.at, row.person, row.profile, row.justification, row.asked_seconds, outcome_of(row, now), deciders,
-        row.decided_at, row.comment, row.given_seconds, row.access_ends_at, row.rule,
-        row.asked_by, row.service, row.id,
+        row.decided_at, row.comment, row.given_seconds, row.starts_at, row.access_ends_at, row.rule,
+        row.asked_by, row.service, row.id, row.ticket,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from core.errors import InvalidInput, NotAllowed
 from core.policy import PolicySource
 from core.request import Request, RequestId, RequestStatus
 from core.services.requests import RequestService
+from core.services.scheduling import find_start_mistake
 from core.stores.base import Stores
 
 _OTHERS: Final = "only {requester} can ask for this again"
@@ -39,7 +40,7 @@ class AskAgain:
             raise NotAllowed("ask again", (_OF_SERVICE.format(service=request.service),), unmet=("service",))
         now = self._clock.now()
         is_waiting = request.status is RequestStatus.PENDING and not request.is_overdue(now)
-        if is_waiting or request.is_granting(now):
+        if is_waiting or request.has_time_left(now):
             raise NotAllowed("ask again", (_NOT_ENDED,), unmet=("ended",))
         return request
 
@@ -54,6 +55,10 @@ class AskAgain:
                 "justification", "somebody else wrote why you needed it", "Say in your own words why you need it now."
             )
         key = f"again:{request_id}:{key}" if key else None
+        now, starts_at = self._clock.now(), earlier.starts_at
+        # A start that is still ahead is asked for again; after it, access from now on is.
+        later = starts_at if starts_at is not None and find_start_mistake(starts_at, now) is None else None
         return self._service.submit(
-            person, earlier.profile, earlier.duration, earlier.justification, idempotency_key=key
-        )
+            person, earlier.profile, earlier.duration, earlier.justification, idempotency_key=key, starts_at=later,
+            ticket=earlier.ticket,
+        )  # fmt: skip

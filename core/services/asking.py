@@ -63,7 +63,7 @@ class RequestDialogue:
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             refuse_service(approver, "ask")
             if request.status is RequestStatus.PENDING:
-                people.judge_decider("approve", request, approver).require()
+                people.judge_decider("deny", request, approver, now).require()
                 request.require_confirmed("ask")
             changed = request.ask(approver.id, asked, now)
             said: dict[str, JsonValue] = {"number": len(changed.questions), "question": asked}

@@ -10,8 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from core.actor import UserId
+from core.clock import new_id
 from core.errors import CountersignError, InvalidInput
 from core.request import Request
+from core.services.use_case import id_from
 
 MAX_PROFILES: Final = 5
 """How many profiles one form can ask for: each is a card of its own that somebody has to judge."""
@@ -35,9 +38,22 @@ def check_profiles(profiles: Sequence[str]) -> tuple[str, ...]:
     return each_once
 
 
-def submit_each(profiles: Sequence[str], submit: Callable[[str], Request]) -> tuple[Submitted, ...]:
-    """Submit a request for each profile. A refusal of one doesn't stop the others."""
-    return tuple(_try(profile, submit) for profile in profiles)
+def submit_each(
+    asker: UserId,
+    profiles: Sequence[str],
+    idempotency_key: str | None,
+    submit: Callable[[str, str | None, str | None], Request],
+) -> tuple[Submitted, ...]:
+    """Submit a request for each profile, with a key of its own and the bundle. A refusal doesn't stop the others."""
+    names = check_profiles(profiles)
+    bundle = (id_from(str, asker, idempotency_key) or new_id()) if len(names) > 1 else None
+
+    def submit_one(profile: str) -> Request:
+        # A form with one profile keeps the key that it always had, whichever version it is delivered to.
+        several = idempotency_key is not None and bundle is not None
+        return submit(profile, f"{idempotency_key}/{profile}" if several else idempotency_key, bundle)
+
+    return tuple(_try(profile, submit_one) for profile in names)
 
 
 def _try(profile: str, submit: Callable[[str], Request]) -> Submitted:

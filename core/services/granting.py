@@ -1,7 +1,8 @@
 """The grants that a decision makes: one for each of its rights, in the window that was decided.
 
 Invariant: a grant says what its decision said, with nothing added: the rights of the record, the person of the record,
-the window that opens with the decision. They are written in the transaction that decides.
+the window that opens with the decision, or at the start that was asked for. They are written in the transaction of the
+decision.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent
 from core.clock import format_time
 from core.duration import to_nanoseconds
-from core.request import Request, RequestStatus
+from core.request import Request
 from core.services.observer import Observer
 from core.stores.access import GrantWrite
 
 
 def grants_of_request(request: Request) -> tuple[GrantWrite, ...]:
     """The grants of a request that was approved just now; none for one that wasn't."""
-    decided_at, ends_at, decided_by = request.decided_at, request.access_ends_at, request.approver
-    if request.status is not RequestStatus.APPROVED or decided_at is None or ends_at is None or decided_by is None:
+    opens_at, ends_at, decided_by = request.access_opens_at, request.access_ends_at, request.approver
+    if request.decided_at is None or opens_at is None or ends_at is None or decided_by is None:
         return ()
-    return _make(request, decided_by, decided_at, ends_at)
+    return _make(request, decided_by, (opens_at, ends_at), request.decided_at)
 
 
 def grants_of_event(event: BreakGlassEvent) -> tuple[GrantWrite, ...]:
     """The grants of an event that was declared just now."""
-    return _make(event, DeciderId(event.invoker), event.created_at, event.expires_at)
+    return _make(event, DeciderId(event.invoker), (event.created_at, event.expires_at), event.created_at)
 
 
 def grant_ids_of(record: Request | BreakGlassEvent) -> tuple[GrantId, ...]:
@@ -65,7 +66,7 @@ def observe(writes: Sequence[GrantWrite], observer: Observer) -> None:
 
 
 def _make(
-    record: Request | BreakGlassEvent, decided_by: DeciderId, starts_at: datetime, ends_at: datetime
+    record: Request | BreakGlassEvent, decided_by: DeciderId, window: tuple[datetime, datetime], now: datetime
 ) -> tuple[GrantWrite, ...]:
     service = record.service if isinstance(record, Request) else None
     made = (
@@ -77,9 +78,9 @@ def _make(
             decided_by=decided_by,
             rule=record.rule,
             justification=record.justification,
-            starts_at=starts_at,
-            ends_at=ends_at,
-            now=starts_at,
+            starts_at=window[0],
+            ends_at=window[1],
+            now=now,
         )
         for right in record.rights
     )

@@ -22,7 +22,8 @@ from core.clock import Clock, is_trusted
 from core.directory import Directory, UnknownDirectory
 from core.errors import CountersignError, InvalidStateTransition, NotAllowed
 from core.policy import Decision, PolicySource
-from core.request import MAX_DURATION, Request
+from core.request import Request
+from core.request_bounds import MAX_STARTS_WITHIN, OLDEST_LIVE
 from core.services.due import Rest, no_rest
 from core.services.ending import EarlyEnds, Ending, GivesAccess, read_source
 from core.services.ending_soon import EndingSoon
@@ -45,10 +46,10 @@ MAX_PASSES: Final = 3
 MAX_PAGES: Final = 20
 """How many pages are read for one that is shown, of which much may be hidden."""
 FULL_ENOUGH: Final = 20
-OWN_SINCE: Final = timedelta(days=7)
+OWN_SINCE: Final = timedelta(days=7) + MAX_STARTS_WITHIN
 """How old access may be that a person sees in their own list: it has ended long before, or its revoke keeps failing."""
-_LISTED_SINCE: Final = MAX_DURATION + timedelta(hours=1)
-"""No grant that still has time is older; with room for clocks that differ."""
+_LISTED_SINCE: Final = OLDEST_LIVE + timedelta(hours=1)
+"""No grant that still has time is older, though it opens late; with room for clocks that differ."""
 NOT_YOURS: Final = "only the person who has the access can give it back; approvers and admins can revoke it"
 _log = logging.getLogger("countersign.access")
 

@@ -34,6 +34,7 @@ from core.errors import ConcurrentModification, InvalidInput, InvalidStateTransi
 from core.policy import Policy, PolicySource
 from core.policy.target_config import AwsRoleConfig
 from core.request import MAX_DURATION
+from core.request_bounds import OLDEST_LIVE
 from core.services.observer import Observer
 from core.services.pacing import Pacing
 from core.services.use_case import AuditedAttempt, audit_refusals, reading_again_if_decided, retry_on_conflict
@@ -43,7 +44,7 @@ from core.stores.sessions import IssueState
 from core.targets.aws_names import ASSUME, session_name
 
 T = TypeVar("T")
-SINCE: Final = 2 * MAX_DURATION
+SINCE: Final = OLDEST_LIVE + MAX_DURATION
 """How old a grant may be that is still looked at: no older one can have time left, or is of interest."""
 _OPENING: Final = "Try again in a moment."
 _REQUEST: Final = 'Request it: countersign request {} 1h "why you need it" --wait'
@@ -258,6 +259,9 @@ def _explain(asked: _Asked, grants: Sequence[Grant], now: datetime) -> NothingOp
     if any(each.right.level == ASSUME for each in wanted):
         return NothingOpen(asked.profile, _NO_ROLE)
     of_role = [each for each in grants if each.right.level == ASSUME]
+    ahead = [each.starts_at for each in of_role if now < each.starts_at and each.is_wanted(each.starts_at)]
+    if ahead and not wanted:
+        return NothingOpen(asked.profile, f"It opens at {min(ahead):%Y-%m-%d %H:%M} UTC.")
     over = [each.ended_at for each in of_role if each.opened_at is not None and each.ended_at <= now]
     if over and not wanted:
         return AccessEnded(asked.profile, max(over))

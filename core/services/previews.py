@@ -59,7 +59,7 @@ class Previews:
             if request.status is not RequestStatus.PENDING or request.is_overdue(self._clock.now()):
                 denied = request.deny(user, self._clock.now(), _SAID)
                 raise _done_already(denied, denied.approver, denied.decided_at)
-            _require(person, lambda known: people.judge_decider("deny", request, known))
+            _require(person, lambda known: people.judge_decider("deny", request, known, self._clock.now()))
             request.deny(user, self._clock.now(), _SAID)
         return request
 

@@ -13,18 +13,17 @@ from typing import Final
 from pydantic import JsonValue
 
 from core.access.principals import Principals
-from core.actor import CLOCK, Actor, ProfileName, UserId, check_profile_name
+from core.actor import Actor, ProfileName, UserId, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
-from core.clock import Clock, new_id
+from core.clock import Clock
 from core.directory import Directory, UnknownDirectory
-from core.duration import to_nanoseconds
 from core.mfa import MfaVerifier
 from core.open_requests import count_for
 from core.policy import PolicySource
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.asking import RequestDialogue
-from core.services.bundle import Submitted, check_profiles, submit_each
-from core.services.due import PER_PAGE, DueWatch, Rest, Watched, expires_at, no_rest
+from core.services.bundle import Submitted, submit_each
+from core.services.due import Rest, expires_at, no_rest
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.open_access import find_granting
@@ -32,10 +31,11 @@ from core.services.pacing import PACING, Pacing
 from core.services.rights import find_rights
 from core.services.service_actors import refuse_other_service
 from core.services.submit import Submission, SubmittedFrom, Submitting, find_requester
-from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
+from core.services.ticket_check import TicketCheck, TicketChecks
+from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from
 from core.services.vote import Given, Voting
+from core.services.waiting import WaitingRequests, watch_pending
 from core.stores.base import Stores
-from core.stores.record_store import Page
 from core.text import clean_optional_text, clean_text
 
 REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
@@ -59,8 +59,9 @@ class RequestService:
         mfa: MfaVerifier | None = None,
         principals: Principals | None = None,
         pacing: Pacing = PACING,
+        tickets: TicketChecks | None = None,
     ) -> None:
-        self._pacing = pacing
+        self._tickets, self._pacing = tickets, pacing
         self._principals = principals
         self._stores = stores
         self._directory: Directory = directory or UnknownDirectory()
@@ -70,11 +71,11 @@ class RequestService:
         self._mfa = mfa
         self._changes = self._changes_with(stores.requests.update)
         self._asking = RequestDialogue(stores, self._changes, self._judging)
-        self._submitting = Submitting(stores, clock, self._observer)
-        self._expiring = self._watch(expires_at)
-        self._reminding = self._watch(self._reminder_at)
+        self._submitting = Submitting(stores, clock, self._observer, pacing, tickets)
+        self._expiring = watch_pending(stores, policy, clock, expires_at)
+        self._waiting = WaitingRequests(stores, policy, clock, self._changes, self._observer, pacing)
 
-    def submit(
+    def submit(  # noqa: PLR0913 - each is a fact of the request.
         self,
         asker: Actor,
         profile: str,
@@ -86,9 +87,12 @@ class RequestService:
         device_id: str | None = None,
         on_behalf_of: Actor | None = None,
         bundle: str | None = None,
+        starts_at: datetime | None = None,
+        ticket: str | None = None,
     ) -> Request:
         """Request access. The request is pending, or approved at once if the policy approves it automatically.
 
+        With `starts_at`, the access opens then, if it is approved by then; `ticket` is what it is for.
         `asker.service` asks for itself, and `device` is the name of the terminal it was asked on, `device_id` which
         one it was. With `on_behalf_of`, that person gets the access: their rules and limits count, the asker may ask
         for the profile too, and nobody decides before they confirm. `bundle` is what requests of one form share. The
@@ -107,9 +111,9 @@ class RequestService:
             asked_by = asker if requester is not asker else None
             rights = find_rights(people.policy, self._principals, requester, name)
             request_id = id_from(RequestId, count_for(asker.id, asker.service), idempotency_key)
-            origin = SubmittedFrom(device, device_id, asked_by, bundle)
-            submission = Submission(requester, name, duration, reason, rights, origin, request_id)
-            return retry_on_conflict(lambda: self._submitting.decide(submission, people), self._observer, self._pacing)
+            origin = SubmittedFrom(device, device_id, asked_by, bundle, ticket)
+            submission = Submission(requester, name, duration, reason, rights, origin, request_id, starts_at)
+            return self._submitting.submit(submission, people)
 
     def submit_several(
         self,
@@ -120,23 +124,21 @@ class RequestService:
         *,
         idempotency_key: str | None = None,
         on_behalf_of: Actor | None = None,
+        starts_at: datetime | None = None,
+        ticket: str | None = None,
     ) -> tuple[Submitted, ...]:
         """Request several profiles at once, each decided on its own: a request or the refusal for each, in order.
 
         Raises InvalidInput when there are none or too many. A single one is the same as `submit`.
         """
-        names = check_profiles(profiles)
-        bundle = (id_from(str, asker.id, idempotency_key) or new_id()) if len(names) > 1 else None
 
-        def submit(profile: str) -> Request:
-            # A form with one profile keeps the key that it always had, whichever version it is delivered to.
-            several = idempotency_key is not None and bundle is not None
-            key = f"{idempotency_key}/{profile}" if several else idempotency_key
+        def submit(profile: str, key: str | None, bundle: str | None) -> Request:
             return self.submit(
-                asker, profile, duration, justification, idempotency_key=key, on_behalf_of=on_behalf_of, bundle=bundle
-            )
+                asker, profile, duration, justification, idempotency_key=key, on_behalf_of=on_behalf_of, bundle=bundle,
+                starts_at=starts_at, ticket=ticket,
+            )  # fmt: skip
 
-        return submit_each(names, submit)
+        return submit_each(asker.id, profiles, idempotency_key, submit)
 
     def approve(
         self,
@@ -158,7 +160,9 @@ class RequestService:
         """
         said = clean_optional_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])
         given = Given(said, shown, code, duration)
-        voting = Voting(self._stores, self._judging(), self._mfa, approver, given, self._observer)
+        voting = Voting(
+            self._stores, self._judging(), self._mfa, approver, given, self._observer, TicketCheck(self._tickets)
+        )
         changes = self._changes_with(voting.update)
         attempt = AuditedAttempt(AuditAction.APPROVE_REFUSED, approver)
         return changes.run(attempt, lambda: voting.get(request_id), voting.judge)
@@ -172,7 +176,7 @@ class RequestService:
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             details: dict[str, JsonValue] = {}
             if request.status is RequestStatus.PENDING:
-                decision = people.judge_decider("deny", request, approver)
+                decision = people.judge_decider("deny", request, approver, now)
                 decision.require()
                 details = decision.to_details()
             denied = request.deny(approver.id, now, why)
@@ -223,7 +227,15 @@ class RequestService:
         Returns those that this call recorded. The outbox delivers the reminder, like every change. Any number of
         instances may do this at once: people are reminded of each request once. Raises StoreUnavailable.
         """
-        return self._reminding.change(self._remind_if_due, rest)
+        return self._waiting.remind_due(rest)
+
+    def escalate_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
+        """Record every step of a pending request's escalation that has come: its people are notified, once.
+
+        They may decide from the step's moment on, whether or not this was called. Returns those that this call
+        recorded. Raises StoreUnavailable.
+        """
+        return self._waiting.escalate_due(rest)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Request | None:
         """The approved request that gives this person access to the profile now; of several, the longest-lasting.
@@ -232,47 +244,8 @@ class RequestService:
         """
         return find_granting(self._stores, person, profile, self._clock.now())
 
-    def _watch(self, due_at: Callable[[Request], datetime | None]) -> DueWatch[Request]:
-        watched = Watched(self._read_pending, lambda each: self._stores.requests.get(RequestId(each)), due_at)
-        return DueWatch(watched, self._clock, lambda: self._policy.current().digest)
-
-    def _read_pending(self, cursor: str | None, since: datetime | None) -> Page[Request]:
-        return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=PER_PAGE, cursor=cursor, since=since)
-
     def _expire_if_overdue(self, request: Request, now: datetime) -> Request | None:
         return self._changes.expire(request, now) if request.is_overdue(now) else None
-
-    def _reminder_at(self, request: Request) -> datetime | None:
-        if request.status is not RequestStatus.PENDING or request.reminded_at is not None:
-            return None
-        wait = self._policy.current().remind_after(request.rule, request.profile)
-        due_at = request.waits_since + wait if wait is not None else None
-        return due_at if due_at is not None and due_at < request.expires_at else None
-
-    def _remind_if_due(self, listed: Request, now: datetime) -> Request | None:
-        if self._wait_before_reminder(listed, now) is None:
-            return None
-
-        def decide() -> Request | None:
-            # The list may be older than the table, and a vote may come in between: neither loses the reminder.
-            request, now = self._stores.requests.get(RequestId(listed.id)), self._clock.now()
-            wait = self._wait_before_reminder(request, now)
-            if wait is None:
-                return None
-            details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}
-            reminded = request.remind(now)
-            return self._changes.commit(reminded, EntryDraft.of(reminded, AuditAction.REQUEST_REMINDED, CLOCK, details))
-
-        return retry_on_conflict(decide, self._observer, self._pacing)
-
-    def _wait_before_reminder(self, request: Request, now: datetime) -> timedelta | None:
-        """The wait before its reminder, if the request has waited that long; None when nobody has to be reminded."""
-        if request.status is not RequestStatus.PENDING or request.is_overdue(now) or request.reminded_at is not None:
-            return None
-        wait = self._policy.current().remind_after(request.rule, request.profile)
-        if request.awaits_confirmation:
-            return None
-        return wait if wait is not None and now >= request.waits_since + wait else None
 
     def _decide(
         self,

@@ -22,7 +22,7 @@ from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, format_time
 from core.directory import DirectoryNotes
 from core.duration import to_nanoseconds
-from core.errors import InvalidInput, LimitReached, MalformedRecord, NotFound, RequestExists
+from core.errors import InvalidInput, LimitReached, MalformedRecord, NotAllowed, NotFound, RequestExists
 from core.open_requests import OpenRequests, RequestLimits, count_for, find_request_limit
 from core.policy import RequestDecision
 from core.request import Request, RequestId
@@ -30,8 +30,11 @@ from core.services.granting import grants_of_request, observe
 from core.services.ledger_recovery import alert_unreadable
 from core.services.membership import Judging
 from core.services.observer import Observer
+from core.services.pacing import Pacing
+from core.services.scheduling import find_start_mistake
 from core.services.service_actors import refuse_service
-from core.services.use_case import find_own
+from core.services.ticket_check import CheckedTicket, TicketCheck, TicketChecks, with_ticket
+from core.services.use_case import find_own, retry_on_conflict
 from core.stores.base import Stores
 
 REQUEST_REFUSED: Final = "request_refused"
@@ -44,13 +47,14 @@ class SubmittedFrom:
     """Where a request comes from.
 
     `device` is the name of the terminal that it was asked on, `device_id` which one it was; `asked_by` asked for it on
-    behalf of the requester; `bundle` is what the requests of one form have in common.
+    behalf of the requester; `bundle` is what the requests of one form have in common; `ticket` is what it is for.
     """
 
     device: str | None = None
     device_id: str | None = None
     asked_by: Actor | None = None
     bundle: str | None = None
+    ticket: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Submission:
     find_rights: Callable[[], tuple[Right, ...]] = tuple
     origin: SubmittedFrom = SubmittedFrom()
     request_id: RequestId | None = None
+    starts_at: datetime | None = None
 
 
 def find_requester(people: Judging, asker: Actor, on_behalf_of: Actor | None) -> Actor:
@@ -80,16 +85,22 @@ def find_requester(people: Judging, asker: Actor, on_behalf_of: Actor | None) ->
 class Submitting:
     """Decides on submissions. Safe for threads."""
 
-    def __init__(self, stores: Stores, clock: Clock, observer: Observer) -> None:
+    def __init__(
+        self, stores: Stores, clock: Clock, observer: Observer, pacing: Pacing, tickets: TicketChecks | None = None
+    ) -> None:
         self._stores = stores
         self._clock = clock
         self._observer = observer
+        self._pacing = pacing
+        self._tickets = tickets
 
-    def decide(self, submission: Submission, people: Judging) -> Request:
-        """Judge the submission on what is stored now, and commit the request.
+    def submit(self, submission: Submission, people: Judging) -> Request:
+        """Judge the submission and commit the request; again after each conflict. Raises like RequestService.submit."""
+        check = TicketCheck(self._tickets)
+        return retry_on_conflict(lambda: self._decide(submission, people, check), self._observer, self._pacing)
 
-        Raises ConcurrentModification, after which the caller judges again, and what RequestService.submit raises.
-        """
+    def _decide(self, submission: Submission, people: Judging, check: TicketCheck) -> Request:
+        """Judge the submission on what is stored now. Raises ConcurrentModification, too."""
         # All ids of one person have one ledger, so that a limit counts the person; a service has one of its own.
         person = people.policy.ids_of(submission.requester.id)
         counted = count_for(person[0], submission.requester.service)
@@ -97,24 +108,32 @@ class Submitting:
         now = self._clock.now()
         decision = people.judge(
             submission.requester,
-            lambda known: people.policy.judge_request(known, submission.profile, submission.duration, now),
+            lambda known: people.policy.judge_request(
+                known, submission.profile, submission.duration, now, submission.starts_at
+            ),
         )
         is_listed = submission.request_id is not None and ledger.has(submission.request_id)
-        known = self._find_known(submission) if is_listed or not decision.is_allowed else None
+        start = find_start_mistake(submission.starts_at, now)
+        known = self._find_known(submission) if is_listed or start or not decision.is_allowed else None
         if known is not None:
             # The same request, delivered again: a policy that changed since then does not undo it.
             return known
+        if start is not None:
+            raise start
         decision.require()
         if (asker := submission.origin.asked_by) is not None:
             people.judge(asker, lambda known: people.policy.judge_asking(known, submission.profile)).require()
         try:
+            ticket = _find_ticket(submission, decision, people, check)
             listed = self._refuse_at_limit(ledger, submission.requester, person, decision.limits, now)
-        except LimitReached:
-            # The same request, delivered again: what counts may be this very request, or one that came after it.
+            checked = check.require(people.policy, "request", decision.rule, ticket, submission.requester)
+        except (LimitReached, NotAllowed, InvalidInput):
+            # The same request, delivered again: what counts may be this very request, or one that came after it, and
+            # its ticket may be closed by now.
             if (known := self._find_known(submission)) is not None:
                 return known
             raise
-        return self._create(submission, decision, ledger, listed)
+        return self._create(submission, with_ticket(people.policy, decision, checked), ledger, listed, checked)
 
     def _read_ledger(self, owner: str, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
         """The ledger, with the notes. One that can't be read refuses the request, loudly: this is no emergency."""
@@ -153,19 +172,15 @@ class Submitting:
         decision: RequestDecision,
         ledger: OpenRequests,
         listed: tuple[Request, ...],
+        checked: CheckedTicket | None,
     ) -> Request:
         rights = submission.find_rights()
         # A target may have taken its time, which is not taken from the requester's.
         now = self._clock.now()
-        request = _make(submission, decision, rights, now)
-        entries = [
-            EntryDraft.of(
-                request,
-                AuditAction.REQUEST_SUBMITTED,
-                request.asked_by or request.requester,
-                _details(request, decision),
-            )
-        ]
+        request = _make(submission, decision, rights, now, checked)
+        details = _details(request, decision) | (checked.to_details() if checked is not None else {})
+        asker = request.asked_by or request.requester
+        entries = [EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, asker, details)]
         moved: OpenRequests | None = ledger.add(request, listed, decision.limits, now)
         # What somebody else asks for, people decide, once the requester has confirmed it.
         automatic = decision.auto_approval if request.asked_by is None else None
@@ -195,7 +210,18 @@ class Submitting:
         return known if is_same else None
 
 
-def _make(submission: Submission, decision: RequestDecision, rights: tuple[Right, ...], now: datetime) -> Request:
+def _find_ticket(submission: Submission, decision: RequestDecision, people: Judging, check: TicketCheck) -> str | None:
+    given, is_shared = submission.origin.ticket, submission.origin.bundle is not None
+    return check.find(people.policy, decision.rule, given, submission.justification, is_shared=is_shared)
+
+
+def _make(
+    submission: Submission,
+    decision: RequestDecision,
+    rights: tuple[Right, ...],
+    now: datetime,
+    checked: CheckedTicket | None,
+) -> Request:
     request = Request.submit(
         requester=submission.requester.id,
         profile=submission.profile,
@@ -208,6 +234,8 @@ def _make(submission: Submission, decision: RequestDecision, rights: tuple[Right
         now=now,
         request_id=submission.request_id,
     )
+    if submission.starts_at is not None:
+        request = request.schedule(submission.starts_at)
     origin = submission.origin
     said = {
         "service": submission.requester.service,
@@ -215,13 +243,18 @@ def _make(submission: Submission, decision: RequestDecision, rights: tuple[Right
         "device_id": origin.device_id,
         "asked_by": origin.asked_by.id if origin.asked_by is not None else None,
         "bundle": origin.bundle,
+        "ticket": checked.ticket if checked is not None else None,
+        "ticket_problem": checked.problem if checked is not None else None,
     }
     return request.replace(**said) if any(said.values()) else request
 
 
 def window(request: Request) -> dict[str, JsonValue]:
-    """The detail of an approval's entry that says when the access ends."""
-    return {"access_ends_at": format_time(request.life_ends_at())}
+    """The details of an approval's entry that say when the access ends, and when it opens if that is later."""
+    ends_at: dict[str, JsonValue] = {"access_ends_at": format_time(request.life_ends_at())}
+    if request.starts_at is None or request.access_opens_at is None:
+        return ends_at
+    return {"access_opens_at": format_time(request.access_opens_at), **ends_at}
 
 
 def _details(request: Request, decision: RequestDecision) -> dict[str, JsonValue]:
@@ -232,15 +265,16 @@ def _details(request: Request, decision: RequestDecision) -> dict[str, JsonValue
         "duration": to_nanoseconds(request.duration),
         "required_approvals": request.required_approvals,
         "expires_at": format_time(request.expires_at),
+        **({"starts_at": format_time(request.starts_at)} if request.starts_at is not None else {}),
         **rights,
         **origin(request),
     }
 
 
 def origin(request: Request) -> dict[str, JsonValue]:
-    """The details of a first entry that say where it comes from: device, service, who asked, the form it was in."""
+    """The details of a first entry that say where it comes from: device, service, who asked, its form, its ticket."""
     said: dict[str, JsonValue] = {
         "service": request.service, "device": request.device, "device_id": request.device_id,
-        "asked_by": request.asked_by, "bundle": request.bundle,
+        "asked_by": request.asked_by, "bundle": request.bundle, "ticket": request.ticket,
     }  # fmt: skip
     return {name: value for name, value in said.items() if value is not None}

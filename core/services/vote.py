@@ -17,6 +17,7 @@ from core.access.right import Permission, right_key
 from core.actor import Actor
 from core.audit.trail import AuditAction, EntryDraft
 from core.duration import to_nanoseconds
+from core.duty import Duty
 from core.errors import CodeRefused, CountersignError, NotAllowed
 from core.mfa import CodeLedger, MfaVerifier
 from core.policy.decision import ApprovalNeeds, GivenWithVote
@@ -26,6 +27,7 @@ from core.services.granting import grants_of_request, observe
 from core.services.membership import Judging
 from core.services.observer import Observer
 from core.services.submit import window
+from core.services.ticket_check import TicketCheck
 from core.stores.base import Stores
 
 NOT_AS_SHOWN = "the request isn't what the form showed; open the form again"
@@ -83,7 +85,10 @@ class Voting:
         approver: Actor,
         given: Given,
         observer: Observer,
+        check: TicketCheck | None = None,
     ) -> None:
+        self._check = check or TicketCheck()
+        self._said_of_ticket: dict[str, JsonValue] = {}
         self._stores = stores
         self._observer = observer
         self._people = people
@@ -108,14 +113,14 @@ class Voting:
             return request.approve(self._approver.id, now), self._entry(request, request, {})
         if request.has_approval_by(voter := self._people.find_vote(request, self._approver.id)):
             # Delivered or pressed again: this vote counts already, and takes no form and no code.
-            decision = self._people.judge_decider("approve", request, self._approver)
+            decision = self._people.judge_decider("approve", request, self._approver, now)
             decision.require()
             return request.approve(voter, now), self._entry(request, request, decision.to_details())
         request.require_confirmed("approve")
         find_shorter(self._given.duration, request.duration)
-        self._require_form(request)
+        self._require_form(request, now)
         given = self._given.to_policy(can_verify=self._mfa is not None)
-        decision = self._people.judge_decider("approve", request, self._approver, given)
+        decision = self._people.judge_decider("approve", request, self._approver, now, given)
         decision.require()
         if self._given.shown is not None and not _is_same(self._given.shown, request.facts_digest()):
             raise NotAllowed("approve", (NOT_AS_SHOWN,), decision.rule, ("form",))
@@ -123,8 +128,9 @@ class Voting:
         if self._people.policy.approval_needs(request.rule).code:
             self._use_code(now)
             details["mfa_method"] = self._mfa.method if self._mfa is not None else None
-        voted = self._count(request, now)
-        return voted, self._entry(request, voted, details)
+        self._said_of_ticket = {}
+        voted = self._count(request, now, decision.duty)
+        return voted, self._entry(request, voted, details | self._said_of_ticket)
 
     def update(self, request: Request, entry: EntryDraft) -> Request:
         """Store the vote, and with it the use of the code and the grants that it makes."""
@@ -133,11 +139,11 @@ class Voting:
         observe(grants, self._observer)
         return updated
 
-    def _require_form(self, request: Request) -> None:
+    def _require_form(self, request: Request, now: datetime) -> None:
         needs = self._people.policy.approval_needs(request.rule)
         if self._given.shown is None and needs.any:
             # Only people with the right get the form.
-            self._people.judge_decider("approve", request, self._approver).require()
+            self._people.judge_decider("approve", request, self._approver, now).require()
             raise ApprovalFormNeeded(request, needs)
 
     def _use_code(self, now: datetime) -> None:
@@ -154,19 +160,26 @@ class Voting:
         wrong.refuse_locked(now)
         raise CodeRefused("wrong", wrong.tries_left)
 
-    def _count(self, request: Request, now: datetime) -> Request:
+    def _count(self, request: Request, now: datetime, duty: Duty | None) -> Request:
         """The request with this vote. If it is the last one needed, everybody and everything is judged again first."""
         people, comment, duration = self._people, self._given.comment, self._given.duration
-        voter = people.find_vote(request, self._approver.id)
+        voter, on_call = people.find_vote(request, self._approver.id), duty.name if duty is not None else None
         if len(request.counting_approvals) + 1 < request.quorum:
-            return request.approve(voter, now, comment, duration=duration)
+            return request.approve(voter, now, comment, duration=duration, on_call=on_call)
         decision = people.judge_waiting(request)
         decision.require()
         people.require_asker(request)
         self._require_rights(request)
         lapsed = people.find_lapsed(request, voter)
+        # Last, because it can take a second: nothing is asked about what is refused anyway.
+        requester = people.find_requester(request)
+        checked = self._check.require(people.policy, "approve", request.rule, request.ticket, requester)
         quorum = decision.required_approvals
-        return request.approve(voter, now, comment, duration=duration, quorum=quorum, lapsed=lapsed)
+        voted = request.approve(voter, now, comment, duration=duration, quorum=quorum, lapsed=lapsed, on_call=on_call)
+        if checked is None:
+            return voted
+        self._said_of_ticket = checked.to_details()
+        return voted.replace(ticket_problem=checked.problem)
 
     def _require_rights(self, request: Request) -> None:
         """Raises NotAllowed when the policy no longer gives one of the rights of the request to this requester."""

@@ -43,13 +43,13 @@ locals {
     mountPoints            = [{ sourceVolume = "policy", containerPath = "/etc/countersign", readOnly = false }]
     logConfiguration       = local.log
   }
-  # A task with a problem never takes a click; its log names each problem with the fix.
+  # What can't start never takes over from what runs; the log names each problem with the fix.
   doctor = {
     name                   = "doctor"
     image                  = var.image
     essential              = false
     readonlyRootFilesystem = true
-    command                = ["doctor"]
+    command                = ["doctor", "--start"]
     environment            = local.settings_list
     secrets                = local.secrets_list
     mountPoints            = local.mounts

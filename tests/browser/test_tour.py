@@ -68,7 +68,15 @@ def test_tour_leads_from_a_request_to_access_and_break_glass(welcome: Screens) -
     expect(tour.get_by_role("heading")).to_have_text("Have it reviewed")
     tour.get_by_role("button", name="Show me Sam's button").click()
     expect(screens.card(LEFT, "Break-glass: prod").get_by_role("button", name="Close…")).to_be_focused()
-    for heading in ("Have it reviewed", "Move the clock", "Tamper with a record"):
+    for heading in (
+        "Have it reviewed",
+        "Move the clock",
+        "Request access at night",
+        "Nobody answers",
+        "Approve on call",
+        "Hand over",
+        "Tamper with a record",
+    ):
         expect(tour.get_by_role("heading")).to_have_text(heading)
         tour.get_by_role("button", name="Skip").click()
 

@@ -214,7 +214,16 @@ def test_retention_covers_all_that_was_asked_for() -> None:
     request = a_request()
     ends = (request.approve(APPROVER, EARLY), request.deny(APPROVER, EARLY, "no"), request.cancel(REQUESTER, EARLY))
     assert [each.facts_to_keep() for each in (request, *ends)] == [
-        {**asked, "rights": None, "service": None, "device": None, "asked_by": None, "bundle": None}
+        {
+            **asked,
+            "rights": None,
+            "service": None,
+            "device": None,
+            "asked_by": None,
+            "bundle": None,
+            "starts_at": None,
+            "ticket": None,
+        }
     ] * 4
 
 
@@ -328,7 +337,10 @@ BROKEN: Final[dict[str, tuple[str, dict[str, object]]]] = {
     "only a cancelled one is replaced": ("pending", {"replaced_by": "0123456789abcdef"}),
     "an approved request, and only it, has a window": ("cancelled", {"access_ends_at": LATE}),
     "a request that somebody ended says when": ("expired", {"decided_at": EARLY}),
-    "the window opens with the approval and lasts as long as it gave": ("approved", {"access_ends_at": LATE}),
+    "the window opens with the approval, or at its start, and lasts as long as it gave": (
+        "approved",
+        {"access_ends_at": LATE},
+    ),
     "nobody is reminded after the deadline": ("expired", {"reminded_at": DEADLINE}),
     "nobody asks for themself on behalf of somebody": ("pending", {"asked_by": REQUESTER}),
     "a vote gives less time than was asked, or all of it": (
@@ -337,6 +349,7 @@ BROKEN: Final[dict[str, tuple[str, dict[str, object]]]] = {
     ),
     "only what somebody else asked for is confirmed, before the deadline": ("pending", {"confirmed_at": EARLY}),
     "only the requester, and who asked for them, cancels": ("cancelled", {"cancelled_by": APPROVER}),
+    "people decide until the start": ("pending", {"starts_at": EARLY}),
     "questions are numbered as they were asked": (
         "pending",
         {"questions": ({"number": 2, "asker": APPROVER, "at": EARLY, "text": "why now?"},)},
@@ -349,7 +362,11 @@ ALSO_BROKEN: Final[list[tuple[str, str, dict[str, object]]]] = [
     ("people approve by quorum, the policy without one", "approved by policy", {"approver": APPROVER}),
     ("an approved request, and only it, has a window", "approved", {"access_ends_at": None}),
     ("a request that somebody ended says when", "cancelled", {"decided_at": None}),
-    ("the window opens with the approval and lasts as long as it gave", "approved", {"duration": 2 * HOUR}),
+    (
+        "the window opens with the approval, or at its start, and lasts as long as it gave",
+        "approved",
+        {"duration": 2 * HOUR},
+    ),
 ]
 
 

@@ -20,17 +20,23 @@ people = st.sampled_from(PEOPLE)
 
 
 class RequestMachine(RuleBasedStateMachine):
-    """The model: who voted, when people were reminded, the end (a word, by whom, when), and nothing else."""
+    """The model: who voted, reminders, announced steps, the end (a word, by whom, when), and nothing else."""
 
-    @initialize(needed=st.integers(1, 3), wait=st.sampled_from([HOUR, DAY]), duration=st.sampled_from([HOUR / 2, HOUR]))
-    def submit(self, needed: int, wait: timedelta, duration: timedelta) -> None:
+    @initialize(
+        needed=st.integers(1, 3), wait=st.sampled_from([HOUR, DAY]), duration=st.sampled_from([HOUR / 2, HOUR]),
+        ahead=st.sampled_from([None, HOUR, DAY]),
+    )  # fmt: skip
+    def submit(self, needed: int, wait: timedelta, duration: timedelta, ahead: timedelta | None) -> None:
         self.now = A_MOMENT
         self.request = a_request(required_approvals=needed, decide_within=wait, duration=duration)
+        if ahead is not None:
+            self.request = self.request.schedule(A_MOMENT + ahead)
         self.made = self.request
         self.voters: list[UserId] = []
         self.end: tuple[str, str | None, datetime | None] | None = None
         self.ended: Request | None = None
         self.reminded_at: datetime | None = None
+        self.steps = 0
 
     @rule(step=st.sampled_from([-HOUR, -timedelta(microseconds=1), timedelta(microseconds=1), HOUR / 2, HOUR, DAY]))
     def move_clock(self, step: timedelta) -> None:
@@ -93,6 +99,14 @@ class RequestMachine(RuleBasedStateMachine):
         assert (self.request is before) == (self.reminded_at is not None)
         self.reminded_at = self.reminded_at or self.now
 
+    @rule(steps=st.integers(1, 3))
+    def escalate(self, steps: int) -> None:
+        if self._must_refuse(lambda: self.request.escalate(steps, self.now), None):
+            return
+        before, self.request = self.request, self.request.escalate(steps, self.now)
+        assert (self.request is before) == (steps <= self.steps)
+        self.steps = max(self.steps, steps)
+
     @invariant()
     def the_record_is_what_the_model_says(self) -> None:
         status, by, at = self.end or ("pending", None, None)
@@ -100,9 +114,14 @@ class RequestMachine(RuleBasedStateMachine):
         assert self.request.ended_by == (by, at)
         assert [approval.approver for approval in self.request.approvals] == self.voters
         assert self.request.reminded_at == self.reminded_at
+        assert self.request.escalated_steps == self.steps
         assert self.request.is_overdue(self.now) == self._is_too_late()
-        opened = at if status == "approved" else None
-        assert self.request.is_granting(self.now) == (opened is not None and self.now < opened + self.made.duration)
+        starts_at = self.made.starts_at
+        opened = (max(at, starts_at) if starts_at else at) if status == "approved" and at else None
+        has_time_left = opened is not None and self.now < opened + self.made.duration
+        assert self.request.has_time_left(self.now) == has_time_left
+        is_ahead = starts_at is not None and self.now < starts_at
+        assert self.request.is_granting(self.now) == (has_time_left and not is_ahead)
 
     @invariant()
     def what_was_asked_never_changes_and_an_end_never_either(self) -> None:

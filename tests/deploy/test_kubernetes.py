@@ -86,7 +86,7 @@ def test_arguments_and_settings_are_those_of_the_bot() -> None:
     for each in containers():
         assert each["args"][0] in countersign.list_commands(click.Context(countersign))
         assert {setting["name"] for setting in each["env"]} <= set(variables_of(Settings))
-    assert [each["args"] for each in containers()] == [["doctor"], ["serve"]]
+    assert [each["args"] for each in containers()] == [["doctor", "--start"], ["serve"]]
 
 
 def test_probes_ask_pages_that_are_served_on_their_port() -> None:

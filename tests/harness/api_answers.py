@@ -7,17 +7,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from bot.api.models import (
-    AccessInfo,
-    DeviceInfo,
-    DeviceList,
-    IssuedToken,
-    Me,
-    PersonInfo,
-    RequestInfo,
-    RightInfo,
-    StartedPairingInfo,
-)
+from bot.api.models import AccessInfo, Me, PersonInfo, RequestInfo, RightInfo
+from bot.api.pairing_models import DeviceInfo, DeviceList, IssuedToken, StartedPairingInfo
 from core.access.grant_status import AccessPhase
 from core.request_status import RequestStatus
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from core.actor import Actor, UserGroupId, UserId
 from core.directory import DirectoryNotes
+from core.on_call import Duty, OnCallName
 from tests.harness.clock import FrozenClock
 from tests.harness.directory import OfficeDirectory
 
@@ -36,3 +37,6 @@ class CachingDirectory:
                 known = self._known[user_id, group] = (answer, self._clock.now())
             found[group] = known[0]
         return found
+
+    def duties(self, user_id: UserId, names: Collection[OnCallName]) -> Mapping[OnCallName, Duty]:
+        return self._office.duties(user_id, names)

@@ -12,6 +12,7 @@ from typing import Final
 from core.actor import Actor, UserGroupId, UserId
 from core.directory import DirectoryNotes
 from core.errors import NotAllowed, NotKnown
+from core.on_call import Duty, NoRoster, OnCallName, Roster
 
 LEFT: Final = "this Slack account is deactivated; ask an admin of the workspace to activate it"
 
@@ -19,8 +20,9 @@ LEFT: Final = "this Slack account is deactivated; ask an admin of the workspace 
 class OfficeDirectory:
     """Everybody is an active member until they `leave`; a person is in the user groups that they `join`."""
 
-    def __init__(self, members: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(self, members: Mapping[str, Iterable[str]] | None = None, roster: Roster | None = None) -> None:
         self._members = {group: set(people) for group, people in (members or {}).items()}
+        self.roster = roster or NoRoster()
         self._left: set[str] = set()
         self._silent_about: set[str] = set()
         self.questions: list[tuple[UserId, frozenset[UserGroupId]]] = []
@@ -65,3 +67,7 @@ class OfficeDirectory:
         self.notes.append(notes)
         known = set(groups) - self._silent_about
         return {group: user_id in self._members.get(group, set()) for group in known}
+
+    def duties(self, user_id: UserId, names: Collection[OnCallName]) -> Mapping[OnCallName, Duty]:
+        """What the roster says, but for the schedules about which nobody can say."""
+        return self.roster.duties(user_id, set(names) - self._silent_about)

@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final, Self
 
-from bot.api.models import CredentialsInfo, DeviceInfo, Me, PersonInfo, ProfileInfo, ProfileList, SessionInfo
+from bot.api.models import CredentialsInfo, Me, PersonInfo, ProfileInfo, ProfileList, SessionInfo
+from bot.api.pairing_models import DeviceInfo
 from bot.api.problems import CONTENT_TYPE, Problem, ProblemCode
 
 if TYPE_CHECKING:

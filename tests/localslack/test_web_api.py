@@ -177,6 +177,30 @@ class TestDirectory:
         assert error(client, "users.info", user="U0NOBODY") == "user_not_found"
         assert error(client, "conversations.open", users="U0GONE") == "user_disabled"
 
+    @pytest.mark.parametrize(
+        "person",
+        [
+            Person(id="U0GONE", name="gone", email="x@example.com", deleted=True),
+            Person(id="U0BOT", name="bot", email="x@example.com", is_bot=True),
+            Person(id="U0FAR", name="far", email="x@example.com", team_id="T0FAR", is_stranger=True),
+        ],
+        ids=lambda person: person.name,
+    )
+    def test_finds_only_active_people_of_the_workspace_by_mail(
+        self, slack: LocalSlack, client: WebClient, person: Person
+    ) -> None:
+        slack.workspace.add(person)
+
+        assert error(client, "users.lookupByEmail", email="x@example.com") == "users_not_found"
+        assert error(client, "users.lookupByEmail") == "invalid_arguments"
+
+    def test_finds_nobody_by_mail_without_the_scope(self, slack: LocalSlack, client: WebClient) -> None:
+        app = slack.backend.app
+        slack.backend.app = replace(app, scopes=app.scopes - {"users:read.email"})
+
+        assert error(client, "users.lookupByEmail", email="ben@example.com") == "missing_scope"
+        assert "email" not in client.users_info(user=BEN)["user"]["profile"]
+
     def test_comes_in_pages(self, slack: LocalSlack, client: WebClient) -> None:
         # The client hands out one object that changes from page to page.
         assert [len(page["members"]) for page in client.users_list(limit=3)] == [3, 1]

@@ -51,6 +51,8 @@ OF_AN_EXTRA: Final = frozenset(
         "cryptography.exceptions", "cryptography.hazmat.primitives.asymmetric",
         # countersign[terminal]: without it, a token is kept in a file.
         "keyring",
+        # countersign[ical]: loaded only in the process that reads a calendar.
+        "core.schedules.ical_events", "icalendar", "recurring_ical_events", "x_wr_timezone",
         # countersign[mcp]: loaded by `countersign mcp` only.
         "bot.terminal.mcp_server", "mcp.server.mcpserver", "mcp.server.mcpserver.exceptions", "mcp.types",
     }

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from core.errors import InvalidInput
-from core.policy import PolicyFile
+from core.policy import PolicyFile, parse_policy
 from localslack.clock import SystemClock
 from localslack.journal import Journal
 from localslack.refusals import NotOnScreen
@@ -17,6 +17,7 @@ from localslack.workspace import Workspace
 from playground.people import POLICY, populate
 from playground.policy_editor import PolicyEditor, check_text, find_column
 from playground.policy_explaining import Explainer
+from playground.pretend_on_call import PretendOnCall
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,11 +36,17 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def editor(path: Path) -> PolicyEditor:
+def on_call(tmp_path: Path) -> PretendOnCall:
+    clock = SystemClock()
+    return PretendOnCall(tmp_path / "pager.json", clock, clock.now(), lambda: parse_policy(SHIPPED.encode()))
+
+
+@pytest.fixture
+def editor(path: Path, on_call: PretendOnCall) -> PolicyEditor:
     workspace = Workspace(Journal(SystemClock()), "U0BOT")
     populate(workspace)
     followed = PolicyFile(path, settle_seconds=0, check_interval_seconds=0)
-    return PolicyEditor(path, lambda: followed, Explainer(workspace, SystemClock().now))
+    return PolicyEditor(path, lambda: followed, Explainer(workspace, SystemClock().now, on_call.duties))
 
 
 def _explain(editor: PolicyEditor, text: str = SHIPPED, **question: str) -> Json:
@@ -109,6 +116,16 @@ def test_decision_is_explained_with_every_reason(editor: PolicyEditor) -> None:
     refused = _explain(editor, SHORTER)
     assert not refused["is_allowed"]
     assert [each for each in refused["conditions"] if not each["is_met"]]
+
+
+def test_who_is_on_call_is_explained_and_unknown_while_away(editor: PolicyEditor, on_call: PretendOnCall) -> None:
+    asked = {"what": "break_glass", "profile": "checkout"}
+    sam, aiko = (_explain(editor, **asked, person=each) for each in ("U0SAM", "U0AIKO"))
+    assert (sam["is_allowed"], aiko["is_allowed"]) == (True, False)
+    assert "on call in primary" in str(sam["conditions"])
+    on_call.schedules.set_away(is_away=True)
+    assert not _explain(editor, **asked, person="U0SAM")["is_allowed"]
+    assert _explain(editor, what="break_glass", profile="prod", person="U0SAM")["is_allowed"]
 
 
 def test_approver_guest_and_emergency_are_explained(editor: PolicyEditor) -> None:

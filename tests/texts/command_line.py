@@ -200,6 +200,12 @@ def _doctor(operator: _Operator) -> Iterator[tuple[str, str]]:
         "names that Slack does not have",
         operator.type("doctor", COUNTERSIGN_POLICY=f"{operator.folder}/elsewhere.yml"),
     )
+    schedule = "on_call: {primary: {pagerduty: {schedule: PABC123, key: env:PAGERDUTY_KEY}}}"
+    operator.write("schedules.yml", f"{_POLICY}{schedule}\n")
+    yield (
+        "a schedule that can't be asked",
+        operator.type("doctor", COUNTERSIGN_POLICY=f"{operator.folder}/schedules.yml", PAGERDUTY_KEY=None),
+    )
     app = operator.slack.backend.app
     operator.slack.backend.app = replace(app, scopes=frozenset({"chat:write", "files:read"}))
     yield "other scopes", operator.type("doctor")

@@ -54,15 +54,18 @@ from core.errors import (
     StoreError,
     StoreMisconfigured,
     StoreUnavailable,
+    TicketNotKnown,
 )
 from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
 from core.policy.decision import ApprovalNeeds
 from core.review import Verdict
+from core.schedules.base import ScheduleRefused, ScheduleUnavailable
 from core.services.ending import DECISION_ONLY, ENDED, NEVER_OPENED, NO_ACCESS, NO_TIME_LEFT
 from core.services.grants import NOT_YOURS
 from core.services.vote import ACCESS_CHANGED, NOT_AS_SHOWN, PERSON_CHANGED, ApprovalFormNeeded
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, STAGING
+from tests.core.policy.test_escalation import ANN, HOURS, NIGHT, TWO_STEPS, judge, policy
 from tests.core.stores.device_bench import a_device
 from tests.texts import records
 from tests.texts.records import AFTER, EVENT, LATER, NOW, POLICY, REQUEST
@@ -112,7 +115,36 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "not allowed": NotAllowed("request", ("U0REQUESTER is not among the requesters", "2h is too long"), "prod"),
     "not as shown": NotAllowed("approve", (NOT_AS_SHOWN,), "prod", ("form",)),
     "approval needs a form": ApprovalFormNeeded(records.pending(), ApprovalNeeds(confirm=True)),
+    "ticket: none": InvalidInput(
+        "ticket", "this needs a ticket, and none was named", "Name one like INC-123, in the reason or as the ticket."
+    ),
+    "ticket: closed": NotAllowed("request", ("INC-12 is closed (Done); name another one",), "prod", ("ticket",)),
+    "ticket: somebody else's": NotAllowed(
+        "request",
+        (
+            (
+                f"INC-12 is somebody else's ticket: it isn't assigned to {REQUESTER}, wasn't reported by {REQUESTER} "
+                f"and doesn't mention {REQUESTER}; name another one"
+            ),
+        ),
+        "prod",
+        ("ticket",),
+    ),
+    "ticket: closed before the last approval": NotAllowed(
+        "approve",
+        ("INC-12 is closed (Done); deny the request, or let U0REQUESTER cancel it and request access anew",),
+        "prod",
+        ("ticket",),
+    ),
+    "ticket: not checked": TicketNotKnown(
+        "request",
+        ("INC-12 couldn't be checked: Jira (example.atlassian.net) gave no answer (TimeoutError)",),
+        "prod",
+    ),
     "not known: a user group": NotKnown("request", ("Slack couldn't say whether U0REQUESTER is in S0ENGINEERS",)),
+    "not known: a schedule": NotKnown(
+        "break glass", ("PagerDuty couldn't say who is on call in primary, among the users of rule on-call",)
+    ),
     "not known: a person": NotKnown("act", ("Slack couldn't confirm who you are; please try again in a minute",)),
     "access changed since the request": NotAllowed(
         "approve",
@@ -202,6 +234,8 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "store misconfigured": StoreMisconfigured("The table cs-requests is missing", "Run `countersign tables create`"),
     "store unavailable": StoreUnavailable(_UNAVAILABLE),
     "store unavailable, outcome unknown": StoreUnavailable(_UNAVAILABLE, is_outcome_unknown=True),
+    "schedule unavailable": ScheduleUnavailable("PagerDuty answered 503"),
+    "schedule refused": ScheduleRefused("PagerDuty has no schedule PABC123", "Copy its id from its address."),
     "delivery failed": DeliveryFailed("the webhook of hooks.example.com: 503", retry_after=timedelta(minutes=1)),
     "Slack failed": SlackFailed(f"{_CHAIN}: a reply", ERRORS["not_in_channel"]),
     "shared channel": SharedChannel("C0ACCESS1"),
@@ -259,12 +293,17 @@ def _policy_says_no() -> dict[str, CountersignError]:
     acts: dict[str, Callable[[], object]] = {
         "request, not among the requesters": lambda: POLICY.judge_request(invoker, "prod", HOUR, NOW).require(),
         "request, too long": lambda: POLICY.judge_request(requester, "prod", 5 * HOUR, NOW).require(),
+        "request, starts later": lambda: POLICY.judge_request(requester, "prod", HOUR, NOW, LATER).require(),
         "request, no such profile": lambda: POLICY.judge_request(requester, "prd", HOUR, NOW).require(),
         "approve, not an approver": lambda: approve(invoker),
         "approve, one's own": lambda: approve(approver, requester=APPROVER),
         "approve, the rule is gone": lambda: approve(approver, rule="old"),
         "approve, the profile is gone": lambda: approve(approver, profile="old"),
         "approve, the rule covers it no more": lambda: approve(approver, profile=STAGING),
+        "approve, outside of the hours": lambda: judge(policy(HOURS), ANN, timedelta(), since=NIGHT).require(),
+        "approve, outside of the hours, after a step": lambda: judge(
+            policy(f"{HOURS}, {TWO_STEPS}"), ANN, HOUR, since=NIGHT
+        ).require(),
         "break glass, no rule": lambda: break_glass(requester, "vault"),
         "break glass, reason, duration and time": lambda: break_glass(invoker, "prod"),
         "break glass, no code": lambda: break_glass(invoker, "vault"),

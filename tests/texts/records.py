@@ -97,6 +97,21 @@ def pending(votes: int = 1) -> Request:
     return a_request(request_id=REQUEST, required_approvals=votes)
 
 
+def scheduled() -> Request:
+    """A request of access that starts later."""
+    return pending().schedule(NOW + 24 * HOUR)
+
+
+def ticketed() -> Request:
+    """A request for a ticket."""
+    return pending().replace(ticket="INC-12")
+
+
+def ticket_unchecked() -> Request:
+    """A request for a ticket that couldn't be checked."""
+    return ticketed().replace(ticket_problem="Jira (example.atlassian.net) gave no answer (TimeoutError)")
+
+
 def half_approved() -> Request:
     """A request with one of two approvals, and a comment."""
     return pending(2).approve(APPROVER, LATER, "Fine for tonight")

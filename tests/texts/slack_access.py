@@ -96,6 +96,10 @@ def _revoked(by: str = APPROVER) -> Grant:
     return _grant().open(LATER).end_early(DeciderId(by), LATER + 20 * MINUTE, "The incident is over")
 
 
+def _cancelled() -> Grant:
+    return _grant().end_early(DeciderId(APPROVER), NOW, "The window is moved")
+
+
 def _access(grants: Sequence[Grant], at: datetime) -> AccessSummary:
     access = summarize(grants, at)
     assert access is not None
@@ -109,6 +113,9 @@ def _states() -> Mapping[str, AccessSummary]:
     stood = _grant().open(LATER, stood_before=True)
     return {
         "scheduled": _access([_grant()], NOW),
+        "scheduled, cancelled by the person": _access([_grant().end_early(DeciderId(REQUESTER), NOW, "Done")], NOW),
+        "scheduled, cancelled by an approver": _access([_cancelled()], NOW),
+        "scheduled, was cancelled": _access([_cancelled().close(NOW)], NOW),
         "opening": _access([_grant()], soon),
         "opening, takes long": _access([_grant().tell_delay(soon)], soon),
         "opening, one of two is open": _access([opened, other], soon),
@@ -251,6 +258,9 @@ def _replies() -> Iterator[tuple[str, Message]]:
     yield "I'm done, and it is gone", access_ended(states["closed"])
     yield "revoked", access_revoked([states["closing, ended by an approver"]], REQUESTER)
     yield "revoked, several", access_revoked([states["closing, ended by an approver"]] * 2, REQUESTER)
+    yield "Cancel access, before it opens", access_ended(states["scheduled, cancelled by the person"])
+    yield "revoked, before it opens", access_revoked([states["scheduled, cancelled by an approver"]], REQUESTER)
+    yield "extend: it opens later", cannot_extend(states["scheduled"])
     yield "nothing to end", nothing_to_end()
     yield "nothing to revoke", nothing_to_revoke(REQUESTER)
     yield "extend: it is over", cannot_extend(states["closed"])

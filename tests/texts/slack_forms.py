@@ -95,6 +95,15 @@ def _forms() -> dict[str, Any]:
         "request access, two profiles chosen": request_form(
             _OFFERS, BegunRequest((PROD, STAGING), HOUR, "Deploy the fix", "U0PERSON1", is_redrawn=True)
         ),
+        "request access, which may start later": request_form(
+            [replace(_OFFERS[0], starts_within=48 * HOUR)], BegunRequest((PROD,), starts=records.NOW + 24 * HOUR)
+        ),
+        "request access, which can't start later": request_form(
+            _OFFERS, BegunRequest((PROD,), HOUR, "at 22:00 it fails", starts=records.NOW + 24 * HOUR)
+        ),
+        "request access, with a ticket": request_form(
+            [replace(_OFFERS[0], ticket="INC-123")], BegunRequest((PROD,), HOUR, "Deploy the fix", ticket="INC-12")
+        ),
         "request access, of more than a hundred": request_form(_MANY),
         "break the glass, another profile typed": break_glass_form(
             _EMERGENCIES, Origin(CHANNEL), begun=BegunBreakGlass("vault", None, 9 * HOUR, "It is down", ("incidnt",))
@@ -104,6 +113,9 @@ def _forms() -> dict[str, Any]:
         "deny": decision_forms.deny_form(records.pending()),
         "break the glass": break_glass_form(_EMERGENCIES, Origin(CHANNEL)),
         "break the glass, with what was typed": break_glass_form(_EMERGENCIES[:1], Origin(CHANNEL), begun=typed),
+        "break the glass, not later": break_glass_form(
+            _EMERGENCIES[:1], Origin(CHANNEL), begun=BegunBreakGlass(PROD, justification="tomorrow 22:00 it expires")
+        ),
         "break the glass, in the place of a request": break_glass_form(
             _EMERGENCIES[:1], Origin(instead_of=REQUEST), replaced=records.pending()
         ),
@@ -132,9 +144,13 @@ def _read_approval(metadata: str) -> object:
     return decision_forms.read_approve_form(view)
 
 
+_NO_MOMENT: Final = {"starts_at": {"answer": {"selected_date_time": "soon"}}}
 _MISTAKES: Final[dict[str, Callable[[], object]]] = {
     "request access, no profile": lambda: read_request_form(_answers()["state"]["values"]),
     "request access, no duration": lambda: read_request_form(_answers(profile="prod")["state"]["values"]),
+    "request access, no time to start": lambda: read_request_form(
+        {**_answers(profile="prod", duration="1h")["state"]["values"], **_NO_MOMENT}
+    ),
     "break the glass, no profile": _read_emergency,
     "break the glass, no reason": lambda: _read_emergency(profile="prod"),
     "break the glass, no duration": lambda: _read_emergency(profile="prod", reason="incident"),

@@ -5,6 +5,7 @@ Invariant: each function of the views that makes a message is called here, in ev
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.interactions.break_glass_queries import BreakGlassQueries
@@ -23,6 +24,7 @@ from bot.views.links import linked, linked_view, with_link
 from bot.views.mentions import mention_all, mention_deciders
 from bot.views.mfa_notices import mfa_changed, your_mfa_changed
 from bot.views.pagination import ListPlace, in_list, read_list_place
+from bot.views.paging import with_page
 from bot.views.policy_notices import policy_in_force, policy_refused
 from bot.views.preferences import KINDS, notify_form, notify_saved, read_notify_form
 from bot.views.replies import notice, reply
@@ -31,12 +33,18 @@ from bot.views.request import notices as request_notices
 from bot.views.request.card import request_card
 from bot.views.request.decision_forms import deny_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
+from bot.views.request.waiting import WaitingTerms
 from bot.views.seal_notices import seal_broken
 from bot.views.timeline import timeline
 from core.actor import CLOCK, OPERATOR, SLACK
 from core.audit.trail import AuditAction
 from core.break_glass import EventStatus
 from core.directory import FixedDirectory
+from core.pagers.base import PageAcknowledgement
+from core.pagers.page_ledger import PageLedger
+from core.policy.escalation_config import TimedStep
+from core.policy.principals import parse_selector
+from core.policy.time_window import TimeWindow
 from core.preferences import DmKind
 from core.request import RequestStatus
 from core.review import Verdict
@@ -88,14 +96,41 @@ def _on(surface: str, messages: Iterator[tuple[str, Message]] | list[tuple[str, 
 def _request_cards() -> Iterator[tuple[str, Message]]:
     deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
     yield "pending", request_card(records.pending(), NOW, deciders)
+    yield "pending, starts later", request_card(records.scheduled(), NOW, deciders)
+    yield "approved, starts later", request_card(records.scheduled().approve(APPROVER, LATER), LATER)
+    ticket_url = "https://example.atlassian.net/browse/INC-12"
+    yield "pending, with a ticket", request_card(records.ticketed(), NOW, deciders, ticket_url=ticket_url)
+    yield "pending, with a ticket that wasn't checked", request_card(records.ticket_unchecked(), NOW, deciders)
     yield "pending, a vote lapsed", request_card(records.half_approved_again(), NOW, deciders)
     yield "pending, with one of two votes", request_card(records.half_approved(), LATER, deciders)
+    yield from _waiting_cards(deciders)
     yield "approved by one", request_card(records.approved_by_one(), LATER)
     yield "approved by two", request_card(records.approved(), LATER)
     yield "denied", request_card(records.denied(), LATER)
     yield "cancelled", request_card(records.cancelled(), LATER)
     yield "cancelled for break-glass", request_card(records.replaced(), LATER)
     yield "expired", request_card(records.expired(), AFTER)
+    page = PageLedger.of(records.pending().chain).page("PagerDuty", NOW)
+    yield (
+        "paged, and acknowledged",
+        with_page(
+            request_card(records.pending(), NOW, deciders), page.acknowledge(PageAcknowledgement("Sam Example", LATER))
+        ),
+    )
+
+
+def _waiting_cards(deciders: str) -> Iterator[tuple[str, Message]]:
+    to = (parse_selector("on-call:secondary"), parse_selector("group:leads"), parse_selector("U0LEA"))
+    step = TimedStep(2, LATER + timedelta(minutes=30), to)
+    hours = TimeWindow.model_validate({"days": ["mon", "tue"], "hours": "09:00-17:00", "timezone": "Europe/Berlin"})
+    terms = {
+        "pending, it escalates": WaitingTerms(next_step=step),
+        "pending, it escalated": WaitingTerms(f"<@{APPROVER}>", NOW, step),
+        "pending, outside of the approver hours": WaitingTerms(hours=hours),
+        "pending, and who is on call approves at any hour": WaitingTerms(hours=hours, anytime="`on-call:primary`"),
+    }
+    for title, each in terms.items():
+        yield title, request_card(records.pending(), NOW, deciders, waiting=each)
 
 
 def _event_cards() -> Iterator[tuple[str, Message]]:
@@ -114,6 +149,16 @@ def _request_notices() -> Iterator[tuple[str, Message]]:
     yield "a reminder", request_notices.still_waiting(records.pending(), "")
     deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
     yield "a reminder to those who may decide", request_notices.still_waiting(records.pending(2), deciders)
+    later = records.scheduled()
+    yield "a reminder of one that starts later", request_notices.still_waiting(later, deciders)
+    approved_later = later.approve(APPROVER, LATER)
+    yield "approved, starts later", request_notices.ended(approved_later)
+    yield "approved, starts later, to the requester", request_notices.outcome(approved_later, PLACE)
+    asked, waited = records.pending(2), timedelta(minutes=10)
+    yield "a step of the escalation", request_notices.escalated_in_thread(asked, f"<@{APPROVER}>", waited, PLACE)
+    yield "a step that names nobody", request_notices.escalated_in_thread(asked, "", waited)
+    yield "to who is on call", request_notices.please_decide(asked, PLACE)
+    yield "to whom it escalated", request_notices.please_decide(asked, PLACE, waited)
     ends = (records.approved_by_one(), records.denied(), records.cancelled(), records.replaced(), records.expired())
     for request in ends:
         instead = " for break-glass" if request.replaced_by else ""

@@ -22,9 +22,11 @@ from bot.views.help import ALL_ABILITIES, Abilities, access_help, break_glass_he
 from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import explain
 from bot.views.request import replies as request_replies
-from bot.views.too_long import is_about_duration, too_long
+from bot.views.request.waiting import WaitingTerms, closed_hours
+from bot.views.too_long import is_about_duration, is_about_start, other_start, too_long
 from core.errors import InvalidInput, LimitReached, NotAllowed, StoreMisconfigured, StoreUnavailable
 from core.open_requests import OPEN_REQUEST
+from core.policy.time_window import TimeWindow
 from core.request import Request
 from tests.builders import APPROVER, PROD
 from tests.texts import records
@@ -83,6 +85,21 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     yield "/access, pending", replies.submitted(request)
     yield "/access, pending, two votes", replies.submitted(records.pending(2))
     yield "/access, pending, may break the glass", replies.submitted(request, may_declare=True)
+    hours = TimeWindow.model_validate({"days": ["sun"], "hours": "22:00-23:00", "timezone": "UTC"})
+    shut = {
+        "outside of the approver hours": WaitingTerms(hours=hours),
+        "outside of the approver hours, somebody is on call": WaitingTerms(hours=hours, anytime="`on-call:primary`"),
+    }
+    for title, terms in shut.items():
+        yield f"/access, pending, {title}", replies.submitted(request, hours=closed_hours(terms, request, NOW))
+    later = records.scheduled()
+    yield "/access, pending, starts later", replies.submitted(later)
+    at_its_start = later.approve(APPROVER, LATER, None)
+    yield (
+        "/access, starts later, approved by the policy",
+        replies.submitted(at_its_start.model_copy(update={"approver": "policy:prod"})),
+    )
+    yield "Approve, the last vote, starts later", request_replies.voted(at_its_start)
     open_until = LimitReached(OPEN_REQUEST, request.id, request.expires_at)
     link = "https://acme.slack.com/archives/C0ACCESS1/p1768449225000100"
     yield "/access, this is open already", replies.already_open(request.profile, open_until, link)
@@ -97,6 +114,10 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     at = records.half_approved().approvals[0].at
     yield "Approve, pressed again", request_replies.voted(records.half_approved(), APPROVER, at + MINUTE)
     yield "Approve, of the requester", request_replies.own_request(REQUEST)
+    next_ = (
+        "ask S0LEADS1, who may decide under rule prod too; who is on call in backup may decide once it has waited 10m"
+    )
+    yield "Approve, of the requester who is on call", request_replies.own_request(REQUEST, next_)
     yield "Deny", request_replies.denied(records.denied())
     yield "Cancel", replies.cancelled(records.cancelled())
     yield "/breakglass", break_glass_replies.declared(records.active())
@@ -121,6 +142,12 @@ def _about_lines() -> Iterator[tuple[str, Message]]:
     words = (PROD, "4h", "deploy the fix for INC-12")
     assert is_about_duration(refusal)
     yield "/access, too long", too_long(refusal, "/access", *words, now=NOW, reader="")
+    too_far = NotAllowed(
+        "submit", ("rule prod allows a start up to 2d ahead, and this one is 3d ahead",), None, ("start",)
+    )
+    assert is_about_start(too_far)
+    line = (PROD, "2h", "tomorrow 22:00", "deploy the fix for INC-12")
+    yield "/access, starts too far ahead", other_start(too_far, "/access", *line, now=NOW, reader="")
     yield "/breakglass close, several are live", which_to_close((records.active(), records.active()), "")
     yield "/breakglass close, nothing is live", nothing_to_close(None)
     yield "/breakglass close prod, nothing is live", nothing_to_close(PROD)

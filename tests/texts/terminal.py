@@ -117,6 +117,7 @@ def _requests(person: _Person) -> Iterator[tuple[str, str]]:
     outcomes = {
         "granted": answers.granted(comment="Go ahead"),
         "granted, opens nothing": answers.request(RequestStatus.APPROVED),
+        "starts later, opens nothing": answers.request(RequestStatus.APPROVED, starts_at=answers.now()),
         "denied": answers.request(RequestStatus.DENIED, comment="Wait for the change window"),
         "expired": answers.request(RequestStatus.EXPIRED),
         "cancelled": answers.request(RequestStatus.CANCELLED, decided_by="U0MIRA"),

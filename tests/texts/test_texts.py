@@ -28,8 +28,10 @@ from core.stores import open_stores
 from tests.texts.command_line import command_line
 from tests.texts.deliveries import deliveries
 from tests.texts.errors import ROOTS, SAMPLES, errors
+from tests.texts.pager import pager
 from tests.texts.policy import policy_mistakes
 from tests.texts.report import report
+from tests.texts.schedules import schedules
 from tests.texts.settings import setting_errors
 from tests.texts.slack_access import slack_access
 from tests.texts.slack_asking import slack_asking
@@ -84,7 +86,8 @@ def page(tmp_path_factory: pytest.TempPathFactory, moto_url: str) -> Page:
             ]
     finally:
         sys.setprofile(before)
-    texts += [*setting_errors(page.raised_in_settings), *policy_mistakes(), *deliveries(), *targets()]
+    texts += [*setting_errors(page.raised_in_settings), *policy_mistakes(), *pager(), *deliveries(), *targets()]
+    texts += schedules()
     texts += command_line(tmp_path_factory.mktemp("operator"), moto_url)
     texts += terminal(tmp_path_factory.mktemp("person"))
     page.text = write_page(texts)

@@ -110,6 +110,8 @@ def _write_element(element: Block) -> str:
             return _write_choice(element)
         case "external_select" | "multi_external_select" | "users_select":
             return f"searched menu: {element['placeholder']['text']}"
+        case "datetimepicker":
+            return f"day and time: {element.get('initial_date_time', 'none yet')}"
         case "plain_text_input":
             typed = [f"> {element['initial_value']}"] if "initial_value" in element else []
             example = [f"placeholder: {element['placeholder']['text']}"] if "placeholder" in element else []

@@ -6,7 +6,7 @@ form, with every word in it; and what a person typed comes out as they typed it,
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +43,7 @@ from core.errors import InvalidInput
 from core.request import JUSTIFICATION_LENGTH
 from core.services.bundle import MAX_PROFILES
 from core.text import clean_text
+from core.written_time import begins_like_time, take_time
 
 _JUSTIFICATION: Final = "deploy the fix for INC-12"
 _HELP: Final = "help"
@@ -70,10 +71,13 @@ _BY_THEMSELVES: Final = (_HELP, _NOTIFY)
 _KEYWORDS: Final = (*_BY_THEMSELVES, *ListKind, *AccessListKind, *_OPEN_ACCESS, *_DEVICES)
 
 
-def parse_access(text: object, profiles: Collection[str] | None = None) -> AccessCommand:
+def parse_access(
+    text: object, profiles: Collection[str] | None = None, *, is_ticket: Callable[[str], bool] = lambda _: False
+) -> AccessCommand:
     """Read the `text` of an /access command as Slack sends it. Raises InvalidInput, and nothing else.
 
-    `profiles` are those that there are; None: not known here, so the first word is one if it could be.
+    `profiles` are those that there are; None: not known here, so the first word is one if it could be. `is_ticket` says
+    whether a word is a ticket.
     """
     typed = read_line(text, suggest(ACCESS, "prod", "2h", _JUSTIFICATION, is_example=True))
     if not typed:
@@ -82,7 +86,7 @@ def parse_access(text: object, profiles: Collection[str] | None = None) -> Acces
     keyword, after = first.lower(), split_word(rest)[0]
     # A profile can be called `mine`. Followed by a duration, it can't mean anything else; `extend 2h` can.
     if keyword not in _KEYWORDS or (DURATION.fullmatch(after) and keyword != EXTEND):
-        return _read_request(typed, ProfileNames(profiles))
+        return _read_request(typed, ProfileNames(profiles, is_ticket))
     if keyword in _OPEN_ACCESS:
         # A mention is an id only as Slack sent it.
         return read_open_access(keyword, rest, split_word(str(text))[1])
@@ -105,11 +109,13 @@ def _read_request(typed: str, names: ProfileNames) -> RequestDraft | BegunReques
         elif not DURATION.fullmatch(split_word(rest)[0]):
             check_keyword(ACCESS, first, _OPEN_ACCESS, _as_profile(first), rest)
     check_begun_text("justification", found.text, JUSTIFICATION_LENGTH)
-    return BegunRequest(found.profiles, found.duration, found.text, unread=found.unread)
+    return BegunRequest(
+        found.profiles, found.duration, found.text, unread=found.unread, starts=found.starts, ticket=found.ticket
+    )
 
 
 def _read_complete(typed: str, names: ProfileNames) -> RequestDraft | None:
-    """A line with everything in its order: profile, duration, justification."""
+    """A line with everything in its order: profile, duration, perhaps when it starts, justification."""
     word, rest = split_word(typed)
     profile, (written, text) = names.find(word), take_duration(rest)
     if profile is None or not DURATION.fullmatch(written.replace(" ", "")):
@@ -117,11 +123,15 @@ def _read_complete(typed: str, names: ProfileNames) -> RequestDraft | None:
     if DURATION.fullmatch(take_one_duration(text)[0].replace(" ", "")):
         # `1h 30m …` can be one duration, or a justification that begins with a time: the form asks.
         return None
+    starts, text = take_time(text) or (None, text)
+    if begins_like_time(text, is_after_time=starts is not None):
+        # `tomorrow …`, `22:00 …`: when it starts, or the first words of the justification: the form asks.
+        return None
     try:
         justification = clean_text(
             "justification", text, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
-        return RequestDraft((profile,), parse_duration(written), justification)
+        return RequestDraft((profile,), parse_duration(written), justification, starts=starts)
     except InvalidInput:
         return None
 

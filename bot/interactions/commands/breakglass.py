@@ -34,6 +34,7 @@ from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.record import check_record_id
 from core.text import clean_text
+from core.written_time import take_time
 
 _JUSTIFICATION: Final = "the checkout is down, see INC-12"
 _CLOSE_REASON: Final = "the checkout is back up"
@@ -116,6 +117,10 @@ def _read_complete(typed: str, names: ProfileNames) -> BreakGlassDraft | None:
         justification = clean_text(
             "justification", text, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
+        later = take_time(justification)
+        if later is not None and later[0].day == "tomorrow":
+            # Nothing of it is for later: the form says so.
+            return None
         return BreakGlassDraft(profile, ReasonCode(code.lower()), parse_duration(written), justification)
     except InvalidInput:
         return None

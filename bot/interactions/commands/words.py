@@ -6,7 +6,7 @@ made of. A word that can belong to a sentence stays in it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
@@ -19,6 +19,7 @@ from core.actor import check_profile_name
 from core.break_glass import ReasonCode
 from core.duration import parse_duration
 from core.errors import InvalidInput
+from core.written_time import WrittenTime, take_time
 
 _AROUND: Final = ".,:;!?()[]\"'`*_"
 """What stands around a word in a sentence and isn't a part of it."""
@@ -30,6 +31,8 @@ class ProfileNames:
     """The profiles that a word can name; None: not known here, so the first word is one if it could be."""
 
     known: Collection[str] | None = None
+    is_ticket: Callable[[str], bool] = lambda _: False
+    """True for a word that is a ticket by its form."""
 
     def find(self, word: str) -> str | None:
         """The profile that this word names, written as the policy writes it."""
@@ -70,6 +73,8 @@ class TypedWords:
     duration: timedelta | None = None
     text: str = ""
     unread: tuple[str, ...] = ()
+    starts: WrittenTime | None = None
+    ticket: str = ""
 
 
 @dataclass(slots=True)
@@ -81,7 +86,11 @@ class _WordReader:
 
     def take(self, rest: str) -> str | None:
         """What follows the next word, if something could be made of it; None: the text begins here."""
-        for take in (self._take_profiles, self._take_code, self._take_duration, self._take_nearly):
+        takes = (
+            self._take_profiles, self._take_code, self._take_start, self._take_duration, self._take_ticket,
+            self._take_nearly,
+        )  # fmt: skip
+        for take in takes:
             after = take(rest)
             if after is not None:
                 return after
@@ -119,6 +128,14 @@ class _WordReader:
         is_apart = self.found.profiles or not after or _read_duration(after) or self.names.find(following)
         return after if is_apart else None
 
+    def _take_start(self, rest: str) -> str | None:
+        """When it starts, once. Break-glass, which has codes, opens at once: there, a time is a word of the text."""
+        taken = take_time(rest) if self.found.starts is None and not self.has_codes else None
+        if taken is None:
+            return None
+        self.found = replace(self.found, starts=taken[0])
+        return taken[1]
+
     def _take_duration(self, rest: str) -> str | None:
         if self.found.duration is not None or (read := _read_duration(rest)) is None:
             return None
@@ -127,6 +144,18 @@ class _WordReader:
             return None
         unread = () if duration is not None else (written,)
         self.found = replace(self.found, duration=duration, unread=(*self.found.unread, *unread))
+        return after
+
+    def _take_ticket(self, rest: str) -> str | None:
+        """A ticket before the next part of the line. Before a sentence, it is a word of the sentence."""
+        word, after = split_word(rest)
+        ticket = word.strip(_AROUND)
+        if self.has_codes or self.found.ticket or not self.names.is_ticket(ticket):
+            return None
+        is_apart = _read_duration(after) or take_time(after) or self.names.find_all(split_word(after)[0]) or not after
+        if not is_apart:
+            return None
+        self.found = replace(self.found, ticket=ticket)
         return after
 
     def _take_nearly(self, rest: str) -> str | None:

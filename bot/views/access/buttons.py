@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.views.block_kit import Block, actions, button
+from core.access.grant_status import AccessPhase
 from core.access.summary import AccessSummary
 
 END_ACCESS: Final = "end_access"
@@ -21,7 +22,8 @@ def access_buttons(access: AccessSummary, *others: Block, may_extend: bool = Fal
     """
     buttons: list[Block] = []
     if access.may_end:
-        buttons.append(button("I'm done", END_ACCESS, access.source))
+        done = "Cancel access" if access.phase is AccessPhase.SCHEDULED else "I'm done"
+        buttons.append(button(done, END_ACCESS, access.source))
     if may_extend and access.may_extend:
         buttons.append(button("Extend…", EXTEND_ACCESS, access.source))
     buttons += others

@@ -85,7 +85,10 @@ def delayed_for_grantee(
 def ended_early(access: AccessSummary) -> Message:
     """Somebody ended it before its time: for the thread."""
     if access.is_ended_by_grantee:
-        return _notice(f"{mention(access.grantee)} is done: the access was ended early.")
+        was = "cancelled the access before it opened" if access.is_cancelled else "is done: the access was ended early"
+        return _notice(f"{mention(access.grantee)} {was}.")
+    if access.is_cancelled:
+        return _with_reason(f"{whose_access(access)} was cancelled before it opened{by_whom(access)}.", access)
     return _with_reason(f"{whose_access(access)} was ended early{by_whom(access)}.", access)
 
 
@@ -93,6 +96,8 @@ def ended_early_for_grantee(access: AccessSummary, now: datetime, place: CardPla
     """Somebody else ended it before its time: for the grantee."""
     state = "It's closed." if not access.is_live else "It's being closed."
     line = f":lock: {your_access(access)} was ended early{by_whom(access)}. {state}"
+    if access.is_cancelled:
+        line = f":lock: {your_access(access)} was cancelled before it opened{by_whom(access)}."
     after = [*standing_lines(access, to_grantee=True), *residue_lines(access, now)]
     more = [mrkdwn("\n".join(after))] if after else []
     return _with_reason(line, access, *more, _where(access, place))

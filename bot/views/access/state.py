@@ -70,16 +70,22 @@ def state_words(access: AccessSummary) -> str:
     until = moment(access.until)
     match access.phase:
         case AccessPhase.SCHEDULED:
-            return f"opens {moment(access.starts_at)}"
+            return f"opens {moment(access.starts_at)}, until {until}"
         case AccessPhase.OPENING:
             return f"opening, until {until}"
         case AccessPhase.OPEN:
             return f"{'partly open' if access.is_partial else 'open'} until {until}"
-        case AccessPhase.CLOSING:
-            return f"closing, was due to end {until}" if access.is_overdue else "closing"
-        case AccessPhase.CLOSED:
-            return "closed, but what it gave stays" if access.kept else "closed"
+        case AccessPhase.CLOSING | AccessPhase.CLOSED:
+            return _ending_words(access)
     return "could not be opened"
+
+
+def _ending_words(access: AccessSummary) -> str:
+    if access.is_cancelled:
+        return "cancelled before it opened"
+    if access.phase is AccessPhase.CLOSED:
+        return "closed, but what it gave stays" if access.kept else "closed"
+    return f"closing, was due to end {moment(access.until)}" if access.is_overdue else "closing"
 
 
 def state_sentence(access: AccessSummary, what: str = "The access") -> str:
@@ -176,6 +182,8 @@ def _headline(access: AccessSummary, *, names_who_ended: bool) -> str:
 
 
 def _closing(access: AccessSummary) -> str:
+    if access.is_cancelled and not access.is_overdue:
+        return f":hourglass: *Cancelled* before it opened · {moment(access.until)}"
     where = target_names([each for each in access.rights if each.phase is AccessPhase.CLOSING])
     if access.is_overdue:
         return (
@@ -186,6 +194,8 @@ def _closing(access: AccessSummary) -> str:
 
 
 def _closed(access: AccessSummary) -> str:
+    if access.is_cancelled:
+        return f"*Cancelled* before it opened · {moment(access.until)}"
     # What stays is not closed, although this decision gives it no more.
     word = "Ended" if access.is_all_kept else "Closed"
     never = "" if access.was_open else " · it was never open"
@@ -193,7 +203,8 @@ def _closed(access: AccessSummary) -> str:
 
 
 def _by(access: AccessSummary) -> str:
-    return f" · ended early{by_whom(access)}" if access.ended_early is not None else ""
+    how = "" if access.is_cancelled else " ended early"
+    return f" ·{how}{by_whom(access)}" if access.ended_early is not None and (how or by_whom(access)) else ""
 
 
 def by_whom(access: AccessSummary) -> str:

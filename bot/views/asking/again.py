@@ -6,11 +6,12 @@ and nothing else: what is asked for is read from the record.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.views.block_kit import Block, Message, actions, button, code, mention, moment, mrkdwn
+from bot.views.block_kit import Block, Message, actions, button, code, mention, mrkdwn
+from bot.views.request.window import needed_by, window
 from core.errors import CountersignError
 from core.request import Request, RequestStatus
 
@@ -21,7 +22,7 @@ _UNCHANGED: Final = "Nothing was requested"
 def may_ask_again(request: Request, now: datetime) -> bool:
     """True when its requester can ask for it again with one press: it has ended, and no machine asked for it."""
     has_ended = request.status is not RequestStatus.PENDING or request.is_overdue(now)
-    return has_ended and not request.is_granting(now) and request.service is None
+    return has_ended and not request.has_time_left(now) and request.service is None
 
 
 def again_button(request: Request) -> Block:
@@ -34,12 +35,19 @@ def again_actions(request: Request) -> Block:
     return actions(f"again:{request.id}", again_button(request))
 
 
-def submitted_several(done: Sequence[tuple[str, Request | CountersignError]], explain: Sequence[str]) -> Message:
-    """What became of each profile of one form. `explain` has a sentence for each refusal, in their order."""
+def submitted_several(
+    done: Sequence[tuple[str, Request | CountersignError]],
+    explain: Sequence[str],
+    closed_hours: Callable[[Request], str] = lambda _: "",
+) -> Message:
+    """What became of each profile of one form. `explain` has a sentence for each refusal, in their order.
+
+    `closed_hours` says of a request that its approvers can't approve it yet.
+    """
     sentences = iter(explain)
     made = sum(isinstance(each, Request) for _, each in done)
     lines = [
-        f"• {code(profile)}: {_standing(became) if isinstance(became, Request) else next(sentences)}"
+        f"• {code(profile)}: {_standing(became, closed_hours) if isinstance(became, Request) else next(sentences)}"
         for profile, became in done
     ]
     of = "" if made == len(done) else f" of {len(done)}"
@@ -48,10 +56,11 @@ def submitted_several(done: Sequence[tuple[str, Request | CountersignError]], ex
     return Message(text=text, blocks=(mrkdwn(text), *(mrkdwn(line) for line in lines)))
 
 
-def _standing(request: Request) -> str:
+def _standing(request: Request, closed_hours: Callable[[Request], str]) -> str:
     if request.status is RequestStatus.APPROVED:
-        return f"approved immediately by {mention(request.approver or '')}, until {moment(request.life_ends_at())}."
+        return f"approved immediately by {mention(request.approver or '')}, {window(request)}."
     if request.awaits_confirmation:
         return f"waits for {mention(request.requester)} to confirm it."
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
-    return f"needs {needs} by {moment(request.expires_at)} · {code(request.id)}"
+    hours = closed_hours(request)
+    return f"needs {needs} {needed_by(request)} · {code(request.id)}{f'. {hours}' if hours else ''}"

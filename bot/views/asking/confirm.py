@@ -23,6 +23,7 @@ from bot.views.block_kit import (
     user_text,
 )
 from bot.views.request.card import CANCEL, cancel_button_for
+from bot.views.request.window import window
 from core.errors import LimitReached
 from core.request import Request, RequestStatus
 
@@ -114,7 +115,7 @@ def ended_for_asker(request: Request, *where: Block) -> Message:
     whose = f"{mention(request.requester)}'s request for {code(request.profile)}, which you made for them,"
     match request.status:
         case RequestStatus.APPROVED:
-            line = f":white_check_mark: {whose} was approved by {by}, until {moment(request.life_ends_at())}."
+            line = f":white_check_mark: {whose} was approved by {by}, {window(request)}."
         case RequestStatus.DENIED:
             line = f":no_entry: {whose} was denied by {by}."
         case _:

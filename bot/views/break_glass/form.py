@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from bot.slack.app_surface import ACCESS
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, code, context, label, length, moment, mrkdwn
 from bot.views.inputs import (
@@ -35,6 +36,7 @@ from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.record import check_record_id
 from core.request import Request, RequestId
+from core.written_time import take_time
 
 CALLBACK: Final = "break_glass:form"
 PROFILE: Final = "break_glass:profile"
@@ -116,7 +118,7 @@ def break_glass_form(
     chosen_now = [offer for offer in offers if offer.profile == begun.profile] or list(offers[: len(offers) == 1])
     likely = chosen_now or offers
     blocks = [
-        *_introduction(replaced),
+        *_introduction(replaced, begun),
         *_refused(offers, begun.profile),
         *unread_note(begun.unread),
         _profile_field(offers, chosen_now),
@@ -142,8 +144,16 @@ def break_glass_form(
     }
 
 
-def _introduction(replaced: Request | None) -> list[Block]:
-    return [mrkdwn(_NOTICE), *([_replaces(replaced)] if replaced is not None else [])]
+def _introduction(replaced: Request | None, begun: BegunBreakGlass) -> list[Block]:
+    return [mrkdwn(_NOTICE), *([_replaces(replaced)] if replaced is not None else []), *_not_later(begun)]
+
+
+def _not_later(begun: BegunBreakGlass) -> list[Block]:
+    later = take_time(begun.justification)
+    if later is None or later[0].day != "tomorrow":
+        return []
+    when = later[0].written
+    return [context(f"Break-glass opens now, not {when}. For access that starts later, use {code(ACCESS)}.")]
 
 
 def profile_option(offer: BreakGlassOffer) -> Block:

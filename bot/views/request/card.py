@@ -30,6 +30,8 @@ from bot.views.block_kit import (
     user_text,
 )
 from bot.views.request.votes import less_time, needed, vote_blocks
+from bot.views.request.waiting import NO_TERMS, WaitingTerms, waiting_blocks
+from bot.views.request.window import needed_by, starting, window
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
@@ -49,17 +51,24 @@ def request_card(
     deciders: str = "",
     access: AccessSummary | None = None,
     way_in: WayIn | None = None,
+    ticket_url: str | None = None,
+    waiting: WaitingTerms = NO_TERMS,
 ) -> Message:
     """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn.
 
-    `access` is what the decision gave, `way_in` how to use it; None for a decision without access.
+    `access` is what the decision gave, `way_in` how to use it; None for a decision without access. `ticket_url` is
+    where its ticket can be read, `waiting` whom it escalates to and in which hours it is approved.
     """
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
-    blocks = request_blocks(request, is_open=status is RequestStatus.PENDING, mark=_mark(request, status))
+    is_pending = status is RequestStatus.PENDING
+    blocks = request_blocks(request, is_open=is_pending, mark=_mark(request, status), ticket_url=ticket_url)
     blocks += [*_votes(request, status), *questions_so_far(request)]
     if status is RequestStatus.PENDING:
         is_unconfirmed = request.awaits_confirmation
-        blocks.append(waits_for_confirmation(request) if is_unconfirmed else _waiting(request, deciders))
+        if is_unconfirmed:
+            blocks.append(waits_for_confirmation(request))
+        else:
+            blocks += [_waiting(request, deciders), *waiting_blocks(waiting, now)]
         blocks.append(_buttons(request, may_decide=not is_unconfirmed))
     else:
         blocks += _outcome(request, status, has_access=bool(request.rights))
@@ -77,7 +86,7 @@ def request_card(
 
 def summary(request: Request, status: RequestStatus, access: AccessSummary | None = None) -> str:
     """One sentence for notifications and screen readers, without any text that a person typed."""
-    what = f"{request.profile} for {length(request.duration)}"
+    what = f"{request.profile} for {length(request.duration)}{starting(request)}"
     who = f"{acting(request.requester, request.service)}{',' if request.service is not None else ''}"
     if request.asked_by is not None:
         who, what = mention(request.asked_by), f"{what} on behalf of {mention(request.requester)}"
@@ -113,7 +122,7 @@ def _votes(request: Request, status: RequestStatus) -> list[Block]:
 def _waiting(request: Request, deciders: str) -> Block:
     by = f" from {deciders}" if deciders else ""
     # Not in small print: the people named here have to see it.
-    return mrkdwn(f"Needs {needed(request)}{by} by {moment(request.expires_at)}")
+    return mrkdwn(f"Needs {needed(request)}{by} {needed_by(request)}")
 
 
 def _buttons(request: Request, *, may_decide: bool) -> Block:
@@ -141,7 +150,7 @@ def _outcome(request: Request, status: RequestStatus, *, has_access: bool) -> li
     match status:
         case RequestStatus.APPROVED:
             # The state of the access says until when.
-            until = "" if has_access else f" · access until {moment(request.life_ends_at())}"
+            until = "" if has_access else f" · access {window(request)}"
             verdict = f"Approved by {by}{less_time(request)} · {at}{until}"
         case RequestStatus.DENIED:
             verdict = f"Denied by {by} · {at}"

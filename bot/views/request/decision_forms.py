@@ -17,6 +17,7 @@ from bot.views.asking.question import questions_so_far
 from bot.views.block_kit import Block, context, divider, label, length, moment
 from bot.views.inputs import CHOICES, chosen, code_box, field, menu, option, text_box, typed
 from bot.views.request.votes import needed, vote_blocks
+from bot.views.request.window import needed_by
 from core import mfa
 from core.duration import parse_duration
 from core.errors import InvalidInput
@@ -118,11 +119,11 @@ def _read_duration(values: Payload) -> timedelta | None:
 
 
 def _facts(request: Request) -> list[Block]:
-    since, until = moment(request.created_at), moment(request.expires_at)
+    since = moment(request.created_at)
     return [
         *request_blocks(request, is_open=True),
         *questions_so_far(request),
-        context(f"Needs {needed(request)} by {until} · requested {since}"),
+        context(f"Needs {needed(request)} {needed_by(request)} · requested {since}"),
     ]
 
 

@@ -18,27 +18,31 @@ from bot.views.inputs import (
     MAX_TYPED_TEXT,
     all_chosen,
     chosen,
+    chosen_moment,
     chosen_person,
     durations,
     field,
+    moment_menu,
     option,
     person_menu,
     profile_menu,
     text_box,
     typed,
 )
+from bot.views.request.ticket import TICKET, ticket_field
 from bot.views.unread import read_unread, unread_note, write_unread
 from core.actor import ProfileName
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.request import DEFAULT_DURATION, JUSTIFICATION_LENGTH, Request
 from core.services.bundle import MAX_PROFILES
+from core.written_time import STARTS_AT, WrittenTime
 
 CALLBACK: Final = "request:form"
 PROFILE: Final = "request:profile"
 """The menu of profiles: what it offers is searched, and choosing in it draws the fields below it again."""
 ON_BEHALF_OF: Final = "on_behalf_of"
-FIELDS: Final = ("profile", "duration", "justification", ON_BEHALF_OF)
+FIELDS: Final = ("profile", "duration", "justification", STARTS_AT, TICKET, ON_BEHALF_OF)
 """The form's blocks; an error of one of these fields is shown under it."""
 _MAX_IN_CONTEXT: Final = 10
 _MAX_NAMES: Final = 5
@@ -53,16 +57,24 @@ class Offer:
     max_duration: timedelta
     required_approvals: int
     approvers: tuple[str, ...]
+    starts_within: timedelta | None = None
+    ticket: str | None = None
+    """A ticket, as its rule asks for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestDraft:
-    """What a person filled in, or typed in one line. `on_behalf_of` is the person who gets the access."""
+    """What a person filled in, or typed in one line. `on_behalf_of` is the person who gets the access.
+
+    `starts` is when it is to start, as it was chosen or written; None: with the approval.
+    """
 
     profiles: tuple[str, ...]
     duration: timedelta
     justification: str
     on_behalf_of: str | None = None
+    starts: WrittenTime | datetime | None = None
+    ticket: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,8 @@ class BegunRequest:
     extended: Request | None = None
     until: datetime | None = None
     is_redrawn: bool = False
+    starts: WrittenTime | datetime | None = None
+    ticket: str = ""
 
 
 NOTHING_BEGUN: Final = BegunRequest()
@@ -92,18 +106,21 @@ def request_form(offers: Sequence[Offer], begun: BegunRequest = NOTHING_BEGUN) -
     What is chosen already has to be among the offers.
     """
     chosen_now = [offer for offer in offers if offer.profile in begun.profiles] or list(offers[: len(offers) == 1])
+    ticket = _ticket(offers, chosen_now, begun)
     blocks: list[Block] = [
         *_introduction(begun),
         *_refused(offers, begun),
         *unread_note(begun.unread),
         _profile_field(offers, chosen_now),
         _duration_field(chosen_now or offers, begun),
+        *_starts(offers, chosen_now, begun),
         field(
             "justification",
             "Why?",
-            _justification_box(begun),
+            _justification_box(begun, begun.ticket if not ticket else ""),
             hint=f"{_whose_words(begun)}Approvers and auditors see this.",
         ),
+        *ticket,
         *_on_behalf_of(begun),
         *_approvers(chosen_now or offers),
     ]
@@ -129,7 +146,10 @@ def read_request_form(values: Payload) -> RequestDraft:
     if not profiles:
         raise InvalidInput("profile", "no profile is selected", "Select the one you need.")
     duration = parse_duration(chosen(values, "duration"))
-    return RequestDraft(profiles, duration, typed(values, "justification"), chosen_person(values, ON_BEHALF_OF))
+    words, other = typed(values, "justification"), chosen_person(values, ON_BEHALF_OF)
+    return RequestDraft(
+        profiles, duration, words, other, chosen_moment(values, STARTS_AT), typed(values, TICKET) or None
+    )
 
 
 def read_begun_form(view: Payload) -> BegunRequest:
@@ -143,13 +163,15 @@ def read_begun_form(view: Payload) -> BegunRequest:
         on_behalf_of=chosen_person(values, ON_BEHALF_OF),
         unread=read_unread(get_str(view, "private_metadata")),
         is_redrawn=True,
+        starts=chosen_moment(values, STARTS_AT),
+        ticket=typed(values, TICKET),
     )
 
 
 def fields_of(view: Payload) -> tuple[str, ...]:
     """The fields that this form has: Slack refuses an error of a field that is not there."""
     values = get_dict(view, "state", "values")
-    return tuple(name for name in FIELDS if name != ON_BEHALF_OF or name in values)
+    return tuple(name for name in FIELDS if name not in {ON_BEHALF_OF, STARTS_AT, TICKET} or name in values)
 
 
 def _refused(offers: Sequence[Offer], begun: BegunRequest) -> list[Block]:
@@ -188,12 +210,40 @@ def _duration_field(offers: Sequence[Offer], begun: BegunRequest) -> Block:
     return field("duration", "For how long?", menu, hint=hint)
 
 
-def _justification_box(begun: BegunRequest) -> Block:
+def _starts(offers: Sequence[Offer], chosen_now: Sequence[Offer], begun: BegunRequest) -> list[Block]:
+    """When it starts, where each of the chosen profiles may start later; for others, that what was asked for can't be.
+
+    With none chosen yet, what was typed is kept where any profile could start later.
+    """
+    wanted = begun.starts if isinstance(begun.starts, datetime) else None
+    within = [offer.starts_within for offer in chosen_now or offers if offer.starts_within is not None]
+    is_offered = len(within) == len(chosen_now) if chosen_now else wanted is not None
+    if within and is_offered and begun.extended is None:
+        hint = f"Empty: with the approval. Up to {length(min(within))} ahead, if it is approved by then."
+        return [field(STARTS_AT, "Starts later?", moment_menu(wanted), hint=hint, is_optional=True)]
+    if wanted is None:
+        return []
+    names = " and ".join(code(offer.profile) for offer in chosen_now if offer.starts_within is None)
+    line = f"You asked for access from {moment(wanted)}. {names or 'What you can request'} can't start later"
+    return [context(f"{line}: it opens as soon as it's approved.")]
+
+
+def _justification_box(begun: BegunRequest, ticket: str) -> Block:
+    """The field of the reason. A `ticket` that was typed and has no field of its own is a word of it."""
     words = begun.justification or (begun.extended.own_words if begun.extended is not None else "")
+    words = f"{ticket} {words}".strip()
     least, most = JUSTIFICATION_LENGTH
     # What is too long is shown whole, for its writer to shorten: cut off, it would be lost.
     bounds = (least, most if len(words) <= most else MAX_TYPED_TEXT)
     return text_box(bounds, typed=words, example="Deploy the fix for INC-12")
+
+
+def _ticket(offers: Sequence[Offer], chosen_now: Sequence[Offer], begun: BegunRequest) -> list[Block]:
+    named = begun.ticket or (begun.extended.ticket if begun.extended is not None else None) or ""
+    examples = [offer.ticket for offer in chosen_now if offer.ticket is not None]
+    # What was typed stays, until it is known that nothing asks for it: what isn't chosen yet may.
+    may_ask = begun.is_redrawn or (not chosen_now and any(offer.ticket is not None for offer in offers))
+    return ticket_field(examples, named if examples or may_ask else "")
 
 
 def _on_behalf_of(begun: BegunRequest) -> list[Block]:

@@ -23,6 +23,7 @@ from bot.views.block_kit import Block, Message, actions, button, code, divider, 
 from bot.views.pagination import PageButton, in_list, page_buttons
 from bot.views.request.card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
 from bot.views.request.votes import count_votes
+from bot.views.request.window import starting, window
 from core.access.session import Session
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
@@ -37,12 +38,16 @@ NEWER: Final = "list:newer"
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """One request, and what its reader can do with it as far as is known now. `access` is what it gave, if known."""
+    """One request, and what its reader can do with it as far as is known now. `access` is what it gave, if known.
+
+    `approve_from` is when their hours open, while they can only deny it.
+    """
 
     request: Request
     may_decide: bool = False
     may_cancel: bool = False
     may_declare: bool = False
+    approve_from: datetime | None = None
     access: AccessSummary | None = None
     sessions: Sequence[Session] = ()
 
@@ -78,9 +83,9 @@ def list_row(row: RequestRow, now: datetime) -> list[Block]:
     request = row.request
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     who = f"{acting(request.requester, request.service)}{from_where(request)}"
-    line = f"{code(request.profile)} for *{length(request.duration)}* · {who}"
+    line = f"{code(request.profile)} for *{length(request.duration)}*{starting(request)} · {who}"
     blocks: list[Block] = [
-        mrkdwn(f"{line}\n{_standing(request, status, row.access, now)} · {code(request.id)}"),
+        mrkdwn(f"{line}\n{_standing(request, status, row.access, now)}{_from(row)} · {code(request.id)}"),
         _small(row, now),
     ]
     if status is RequestStatus.PENDING and request.awaits_confirmation and row.may_cancel:
@@ -93,6 +98,10 @@ def list_row(row: RequestRow, now: datetime) -> list[Block]:
         # It is the reader's own.
         blocks += access_buttons(row.access, may_extend=True)
     return blocks
+
+
+def _from(row: RequestRow) -> str:
+    return f" · you can approve it from {moment(row.approve_from)}" if row.approve_from is not None else ""
 
 
 def _small(row: RequestRow, now: datetime) -> Block:
@@ -110,7 +119,7 @@ def _standing(request: Request, status: RequestStatus, access: AccessSummary | N
         case RequestStatus.APPROVED if access is not None:
             return f"{state_line(access, now)} · approved by {by}"
         case RequestStatus.APPROVED:
-            return f"Approved by {by} · access until {moment(request.life_ends_at())}"
+            return f"Approved by {by} · access {window(request)}"
         case RequestStatus.DENIED:
             return f"Denied by {by} · {moment(request.life_ends_at())}"
         case RequestStatus.CANCELLED:
@@ -127,10 +136,9 @@ def _waiting_for(request: Request) -> str:
 def _buttons(row: RequestRow) -> list[Block]:
     request, buttons = row.request, list[Block]()
     if row.may_decide:
-        buttons += [
-            button("Approve", APPROVE, request.id, style="primary"),
-            button("Deny…", DENY, request.id, style="danger"),
-        ]
+        if row.approve_from is None:
+            buttons.append(button("Approve", APPROVE, request.id, style="primary"))
+        buttons.append(button("Deny…", DENY, request.id, style="danger"))
     if row.may_cancel:
         buttons.append(button("Cancel", CANCEL, request.id))
     if row.may_declare:

@@ -6,8 +6,10 @@ of the request as it is now, which may be later than what it is about.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from bot.views.access.state import state_sentence
-from bot.views.acting import acting, your_request
+from bot.views.acting import acting, why_blocks, your_request
 from bot.views.asking.again import again_actions
 from bot.views.block_kit import (
     Block,
@@ -25,6 +27,7 @@ from bot.views.block_kit import (
 from bot.views.links import NO_PLACE, CardPlace, where_line, where_with_id
 from bot.views.request.card import APPROVE, DENY
 from bot.views.request.votes import lapsed_votes, less_time, needed
+from bot.views.request.window import needed_by, starting, window
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
@@ -60,18 +63,29 @@ def ended(request: Request, access: AccessSummary | None = None) -> Message:
 
 def still_waiting(request: Request, deciders: str, place: CardPlace = NO_PLACE) -> Message:
     """A reminder to the people who can decide, with the buttons to do it."""
-    line = f"his request still needs {needed(request)} by {moment(request.expires_at)}."
-    what = (
-        f"{acting(request.requester, request.service)} requests {code(request.profile)} for "
-        f"*{length(request.duration)}*"
-    )
-    decide = actions(
-        f"reminder:{request.id}",
-        button("Approve", APPROVE, request.id, style="primary"),
-        button("Deny…", DENY, request.id, style="danger"),
-    )
+    line = f"his request still needs {needed(request)} {needed_by(request)}."
     asked = f"{deciders}: t{line}" if deciders else f"T{line}"
-    return _notice(asked, None, "", context(what), decide, where_line(place))
+    decide = _decide(f"reminder:{request.id}", request)
+    return _notice(asked, None, "", context(_what(request)), decide, where_line(place))
+
+
+def escalated_in_thread(request: Request, people: str, waited: timedelta, place: CardPlace = NO_PLACE) -> Message:
+    """To the people whom a step of the escalation names, with the buttons to decide."""
+    line = f"his request has waited {length(waited)}, and you can decide on it now."
+    asked = f"{people}: t{line}" if people else f"T{line}"
+    asked = f"{asked} It still needs {needed(request)} {needed_by(request)}."
+    decide = _decide(f"escalated:{request.id}", request)
+    return _notice(asked, None, "", context(_what(request)), decide, where_line(place))
+
+
+def please_decide(request: Request, place: CardPlace = NO_PLACE, waited: timedelta | None = None) -> Message:
+    """To one person who can decide: who is on call, or, with `waited`, to whom the request escalated."""
+    why = "You're on call, and" if waited is None else f"It has waited {length(waited)}. You"
+    needs = f"{why} can decide: it needs {needed(request)} {needed_by(request)}."
+    decide = _decide(f"to-decide:{request.id}", request)
+    return _notice(
+        f"{_what(request)}. {needs}", None, "", *why_blocks(request), decide, where_with_id(place, request.id)
+    )
 
 
 def outcome(request: Request, place: CardPlace = NO_PLACE, summary: AccessSummary | None = None) -> Message:
@@ -81,7 +95,7 @@ def outcome(request: Request, place: CardPlace = NO_PLACE, summary: AccessSummar
     where = where_with_id(place, request.id)
     match request.status:
         case RequestStatus.APPROVED:
-            until = f"Access until {moment(request.life_ends_at())}."
+            until = f"Access {window(request)}."
             state = state_sentence(summary) if summary is not None else until
             line = f":white_check_mark: {access} was approved by {by}{less_time(request)}. {state}"
             return _notice(line, request.approver_comment, f"{by} said:", where)
@@ -94,6 +108,20 @@ def outcome(request: Request, place: CardPlace = NO_PLACE, summary: AccessSummar
     if request.service is not None:
         return _notice(f"{line} If it's still needed, let the service request it again.", None, "", where)
     return _notice(f"{line} If you still need it, request it again.", None, "", again_actions(request), where)
+
+
+def _what(request: Request) -> str:
+    who = acting(request.asked_by or request.requester, request.service)
+    for_whom = f" on behalf of {mention(request.requester)}" if request.asked_by is not None else ""
+    return f"{who} requests {code(request.profile)} for *{length(request.duration)}*{starting(request)}{for_whom}"
+
+
+def _decide(block_id: str, request: Request) -> Block:
+    return actions(
+        block_id,
+        button("Approve", APPROVE, request.id, style="primary"),
+        button("Deny…", DENY, request.id, style="danger"),
+    )
 
 
 def _with_words(line: str, said: str | None, *more: Block) -> Message:
@@ -112,7 +140,7 @@ def _notice(line: str, comment: str | None = None, lead: str = "", *more: Block)
 
 def _access(request: Request, access: AccessSummary | None) -> str:
     if access is None:
-        return f"Access to {code(request.profile)} until {moment(request.life_ends_at())}."
+        return f"Access to {code(request.profile)} {window(request)}."
     return state_sentence(access, f"Access to {code(request.profile)}")
 
 

@@ -8,14 +8,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from bot.views.block_kit import Message, actions, code, length, mention, moment, mrkdwn, relative_time
-from bot.views.replies import reply
+from bot.views.block_kit import Message, actions, code, length, mention, mrkdwn, relative_time
+from bot.views.replies import reply, with_people
 from bot.views.request.card import cancel_button_for
 from bot.views.request.votes import count_missing, lapsed_votes
+from bot.views.request.window import window
 from core.request import Request, RequestId, RequestStatus
 
 OWN_REQUEST: Final = (
     "Nobody decides on their own request. Nothing was changed. If you don't need it any more, cancel it."
+)
+OWN_WHILE_ON_CALL: Final = (
+    "Nobody decides on their own request, also while nobody else is on call. Nothing was changed. {next}. If you don't "
+    "need it any more, cancel it."
 )
 
 
@@ -37,18 +42,23 @@ def denied(request: Request) -> Message:
     return reply(f"You denied {what}. {mention(request.requester)} will be notified, with your reason.")
 
 
-def own_request(request_id: RequestId) -> Message:
-    """The requester pressed a button that is for others: what they can do is cancel it."""
+def own_request(request_id: RequestId, ask_next: str = "", reader: str = "") -> Message:
+    """The requester pressed a button that is for others: what they can do is cancel it.
+
+    `ask_next` says whom to ask instead, for who is on call.
+    """
     cancelling = actions(f"own:{request_id}", cancel_button_for(request_id))
-    return Message(text=OWN_REQUEST, blocks=(mrkdwn(OWN_REQUEST), cancelling))
+    said = with_people(ask_next, reader)
+    text = OWN_WHILE_ON_CALL.format(next=f"{said[:1].upper()}{said[1:]}") if ask_next else OWN_REQUEST
+    return Message(text=text, blocks=(mrkdwn(text), cancelling))
 
 
 def _standing(request: Request) -> str:
     if request.status is not RequestStatus.APPROVED:
         missing = count_missing(request)
         return "One more is needed." if missing == 1 else f"{missing} more are needed."
-    until = moment(request.life_ends_at())
     if request.rights:
-        opens = f"Access to {code(request.profile)} opens now, until {until}"
+        when = "now, " if request.starts_at is None else ""
+        opens = f"Access to {code(request.profile)} opens {when}{window(request)}"
         return f"{opens}. {mention(request.requester)} will be notified when it's open."
-    return f"{mention(request.requester)} has {code(request.profile)} until {until}."
+    return f"{mention(request.requester)} has {code(request.profile)} {window(request)}."

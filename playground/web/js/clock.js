@@ -12,7 +12,7 @@ const STEPS = [
   [86_400, "1 day"],
 ];
 const A_LITTLE_AFTER_S = 2;
-const KINDS = { request: "request expires", access: "access ends", break_glass: "break-glass ends" };
+const KINDS = { start: "access starts", request: "request expires", access: "access ends", break_glass: "break-glass ends" };
 
 export function Clock({ ws }) {
   const [, tick] = useReducer((count) => count + 1, 0);

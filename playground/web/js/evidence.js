@@ -7,7 +7,7 @@ const CHANGING = new Set(["snapshot", "interaction", "api_call", "message", "mes
 
 export class Evidence {
   last = null;
-  /** Every kind of audit entry seen since the page opened, and what was done with the playground's own tools. */
+  /** Every kind of audit entry seen since the page opened, with its profile and without, and what was done with the playground's own tools. */
   seen = new Set();
   #listeners = new Set();
   #timer = null;
@@ -47,7 +47,7 @@ export class Evidence {
       // When the stream reconnects, this is fetched again.
       return;
     }
-    for (const entry of this.last.entries ?? []) this.seen.add(entry.event);
+    for (const entry of this.last.entries ?? []) this.seen.add(entry.event).add(`${entry.event} ${entry.profile}`);
     for (const listener of this.#listeners) listener();
   }
 }

@@ -5,6 +5,7 @@ import { html } from "../vendor/htm-preact-3.1.1.js";
 const PATHS = {
   alert: "M12 8v5M12 16.4v.2M10.3 3.9 2.6 17.5A2 2 0 0 0 4.3 20.5h15.4a2 2 0 0 0 1.7-3L13.7 3.9a2 2 0 0 0-3.4 0z",
   back: "M15 5l-7 7 7 7",
+  bell: "M6.5 16.5V11a5.5 5.5 0 0 1 11 0v5.5l1.5 1.5H5zM10.2 20.5a2 2 0 0 0 3.6 0",
   bolt: "M13 2.5 4.5 13.5H12l-1 8 8.5-11H12z",
   check: "M4.5 12.5l5 5 10-11",
   chevron: "M6 9.5l6 6 6-6",

@@ -5,6 +5,7 @@ import { AwsPanel } from "./aws.js";
 import { Evidence } from "./evidence.js";
 import { ExperimentsPanel, useExperiments } from "./experiments.js";
 import { Hood } from "./hood.js";
+import { OnCallPanel } from "./on_call.js";
 import { Pane } from "./pane.js";
 import { actIn, listen, tab } from "./server.js";
 import { Topbar } from "./topbar.js";
@@ -69,8 +70,9 @@ function Page() {
   const [active, setActive] = useState(0);
   const [isHoodOpen, setHoodOpen] = useState(innerWidth >= WIDE_PX);
   const [isAwsOpen, setAwsOpen] = useState(roomy.matches);
-  const experiments = useExperiments(() => (setAwsOpen(false), setHoodOpen(false)));
-  const hasSide = isAwsOpen || isHoodOpen || experiments.isOpen;
+  const [isOnCallOpen, setOnCallOpen] = useState(false);
+  const experiments = useExperiments(() => (setAwsOpen(false), setHoodOpen(false), setOnCallOpen(false)));
+  const hasSide = isAwsOpen || isOnCallOpen || isHoodOpen || experiments.isOpen;
   const isDouble = panes.length > 1;
   useEffect(() => writeAddress(panes), [panes]);
   useSectionKeys();
@@ -83,7 +85,11 @@ function Page() {
 
   const change = (index, changes) =>
     setPanes((before) => before.map((pane, each) => (each === index ? settle({ ...pane, ...changes }) : pane)));
-  const stage = useMemo(() => ({ change, setActive, openTamper: () => experiments.open("tamper") }), []);
+  const openOnCall = () => {
+    (setAwsOpen(false), experiments.close());
+    setOnCallOpen(true);
+  };
+  const stage = useMemo(() => ({ change, setActive, openOnCall: () => roomy.matches && openOnCall(), openTamper: () => experiments.open("tamper") }), []);
   const tour = useTour(ws, evidence, stage);
   const toggleSecond = () => {
     setActive(0);
@@ -104,6 +110,8 @@ function Page() {
       toggleHood=${() => setHoodOpen(!isHoodOpen)}
       isAwsOpen=${isAwsOpen}
       toggleAws=${() => setAwsOpen(!isAwsOpen)}
+      isOnCallOpen=${isOnCallOpen}
+      toggleOnCall=${() => (isOnCallOpen ? setOnCallOpen(false) : openOnCall())}
       experiments=${experiments}
       tour=${tour}
     />
@@ -135,6 +143,7 @@ function Page() {
       ${hasSide &&
       html`<div class="side">
         ${experiments.isOpen && html`<${ExperimentsPanel} ws=${ws} evidence=${evidence} experiments=${experiments} />`}
+        ${isOnCallOpen && html`<${OnCallPanel} ws=${ws} close=${() => setOnCallOpen(false)} />`}
         ${isAwsOpen && html`<${AwsPanel} ws=${ws} close=${() => setAwsOpen(false)} />`}
         ${isHoodOpen && html`<${Hood} ws=${ws} evidence=${evidence} close=${() => setHoodOpen(false)} />`}
       </div>`}
@@ -148,7 +157,7 @@ function useSectionKeys() {
     const onKeyDown = (event) => {
       if (event.key !== "F6") return;
       event.preventDefault();
-      const parts = [...document.querySelectorAll(".topbar, .pane, .terminal, .experiments, .aws, .hood, .tour")].filter((part) => part.getClientRects().length);
+      const parts = [...document.querySelectorAll(".topbar, .pane, .terminal, .experiments, .on-call, .aws, .hood, .tour")].filter((part) => part.getClientRects().length);
       // A terminal is inside its pane, and behind it in the order of the page.
       const now = parts.findLastIndex((part) => part.contains(document.activeElement));
       const next = parts[(now + (event.shiftKey ? -1 : 1) + parts.length) % parts.length];

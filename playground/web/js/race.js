@@ -9,14 +9,16 @@ import { ToolPanel } from "./tool_panel.js";
 
 const ASK = { act: "command", text: "/access prod 1h Deploy the fix for INC-12" };
 
-/** The newest card that can be approved: `{message, block, element}`, or undefined. */
-export const approvable = (ws, channel) => findButton(ws, (each) => each.style === "primary" && each.text.text === "Approve", channel);
+/** The newest card that can be approved, of any profile or of this one: `{message, block, element}`, or undefined. */
+export const approvable = (ws, channel, profile) => findButton(ws, (each) => each.style === "primary" && each.text.text === "Approve", channel, profile);
 
-/** The newest button of this kind in a message for everybody, there or anywhere: `{message, block, element}`, or undefined. */
-export function findButton(ws, isIt, channel) {
+/** The newest button of this kind in a message for everybody, outside of threads: `{message, block, element}`, or undefined. */
+export function findButton(ws, isIt, channel, profile) {
+  const isCard = (message) => message.to === null && (message.thread_ts === null || message.thread_ts === message.ts);
+  const isOfProfile = (message) => !profile || JSON.stringify(message.blocks).includes(`\`${profile}\``);
   const found = [];
   for (const messages of channel ? [ws.messages.get(channel) ?? []] : ws.messages.values()) {
-    for (const message of messages.filter((each) => each.to === null)) {
+    for (const message of messages.filter((each) => isCard(each) && isOfProfile(each))) {
       for (const block of blocksOf(message).filter((each) => each.type === "actions")) {
         const element = block.elements.find((each) => each.type === "button" && isIt(each));
         if (element) found.push({ message, block, element });

@@ -5,9 +5,10 @@ import { countHeld } from "./aws.js";
 import { Clock } from "./clock.js";
 import { ExperimentsTool } from "./experiments.js";
 import { Icon, Mark } from "./icons.js";
+import { OnCallTool } from "./on_call.js";
 import { Race } from "./race.js";
 
-export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggleHood, isAwsOpen, toggleAws, experiments, tour }) {
+export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggleHood, isAwsOpen, toggleAws, isOnCallOpen, toggleOnCall, experiments, tour }) {
   return html`
     <header class="topbar" aria-label="Playground">
       <h1 class="brand"><${Mark} /><span class="brand-name">Countersign</span> <span class="brand-about">playground</span></h1>
@@ -16,6 +17,7 @@ export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggl
         <${Clock} ws=${ws} />
         <${Race} ws=${ws} evidence=${evidence} />
         <${AwsTool} ws=${ws} isOpen=${isAwsOpen} toggle=${toggleAws} />
+        ${ws.panels.on_call && html`<${OnCallTool} ws=${ws} isOpen=${isOnCallOpen} toggle=${toggleOnCall} />`}
         <${ExperimentsTool} ws=${ws} experiments=${experiments} />
         <button type="button" class="tool" aria-pressed=${isHoodOpen} onClick=${toggleHood} title="What the last action did">
           <${Icon} name="layers" /><span class="tool-text">Under the hood</span>

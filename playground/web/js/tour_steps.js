@@ -1,6 +1,7 @@
 // What the tour shows, step by step. A step always offers something that works now: if its button isn't there, what leads to it.
 
 import { approvable, findButton } from "./race.js";
+import { nightSteps } from "./tour_night.js";
 
 const LINE = "/access prod 1h Deploy the fix for INC-12";
 const ASK_FROM_TERMINAL = 'countersign request prod-admin 30m "INC-12: look at the buckets" --wait';
@@ -116,6 +117,7 @@ export function steps(ws) {
       next: () => opening("clock", "Open the clock"),
       isDone: (seen) => seen.has("clock_moved"),
     },
+    ...nightSteps(ws, { asks, access, incidents, first, writing, showing }),
     ...(ws.panels?.tamper
       ? [
           {

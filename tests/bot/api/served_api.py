@@ -71,9 +71,21 @@ profiles:
   prod: {description: Production, channel: C0ACCESS1}
   team/data: {description: Data, channel: C0ACCESS1, access: [{target: warehouse, resource: db, level: read}]}
   closed: {channel: C0ACCESS1}
+  ticketed: {channel: C0ACCESS1}
 approval:
-  - {name: prod, profiles: [prod, team/data], requesters: [U0ANN, U0JON], approvers: [U0JON, S0SRE], max_duration: 4h}
+  - name: prod
+    profiles: [prod, team/data]
+    requesters: [U0ANN, U0JON]
+    approvers: [U0JON, S0SRE]
+    max_duration: 4h
+    starts_within: 2d
   - {name: closed, profiles: [closed], requesters: [U0NOBODY], approvers: [U0JON], max_duration: 1h}
+  - name: ticketed
+    profiles: [ticketed]
+    requesters: [U0JON]
+    approvers: [U0ANN]
+    max_duration: 1h
+    ticket: {pattern: "INC-[0-9]+"}
 break_glass:
   - {name: anyone, profiles: [prod], users: [U0ANN], allowed_reason_codes: [incident], max_duration: 1h}
 """

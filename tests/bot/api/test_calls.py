@@ -91,6 +91,21 @@ def test_second_request_names_the_one_that_is_open(api: ServedApi, token: str) -
     assert (second.status, second.code, second.body["existing"]) == (409, "limit_reached", first)
 
 
+def test_request_may_start_later(api: ServedApi, token: str) -> None:
+    body = {"profile": "prod", "duration": "2h", "justification": WHY, "starts_at": "2026-01-16T23:00:00+01:00"}
+    made = api.ask("POST", "/v1/requests", token, body, headers={"Idempotency-Key": "night"})
+    opens = "2026-01-16T22:00:00.000000Z"
+    assert (made.body["starts_at"], made.body["expires_at"]) == (opens, opens)
+    other = {**body, "starts_at": "2026-01-16T23:00:00Z"}
+    assert api.ask("POST", "/v1/requests", token, other, headers={"Idempotency-Key": "night"}).code == "conflict"
+    api.requests.approve(RequestId(made.body["id"]), Actor(id=JON))
+    approved = api.ask("GET", f"/v1/requests/{made.body['id']}", token).body
+    assert (approved["access_opens_at"], approved["access_ends_at"]) == (opens, "2026-01-17T00:00:00.000000Z")
+    assert api.ask("GET", "/v1/profiles", token).body["profiles"][0]["starts_within_seconds"] == 2 * 86_400
+    refused = api.ask("POST", "/v1/requests", token, {**body, "starts_at": "2026-01-10T22:00:00Z"})
+    assert (refused.status, refused.body["field"]) == (422, "starts_at")
+
+
 def test_same_key_gives_the_same_request(api: ServedApi, token: str) -> None:
     made = request_prod(api, token, "k1")
     assert request_prod(api, token, "k1").body["id"] == made.body["id"]
@@ -99,6 +114,20 @@ def test_same_key_gives_the_same_request(api: ServedApi, token: str) -> None:
     assert (other.status, other.code, other.body["existing"]) == (422, "conflict", made.body["id"])
     # The key is the device's own: another device that uses it asks for something else.
     assert request_prod(api, api.paper.pair(), "k1").code == "limit_reached"
+
+
+def test_ticket_is_named_and_found(api: ServedApi) -> None:
+    token = api.paper.pair(JON)
+    asked = {"profile": "ticketed", "duration": "1h", "justification": "Deploy the fix at once"}
+    (offered,) = [each for each in api.ask("GET", "/v1/profiles", token).body["profiles"] if "ticket" in each]
+    assert (offered["name"], offered["ticket"]) == ("ticketed", "INC-123")
+    missing = api.ask("POST", "/v1/requests", token, asked)
+    assert (missing.status, missing.body["field"]) == (422, "ticket")
+    key = {"Idempotency-Key": "k1"}
+    made = api.ask("POST", "/v1/requests", token, asked | {"ticket": "INC-12"}, headers=key)
+    assert (made.status, made.body["ticket"]) == (201, "INC-12")
+    other = api.ask("POST", "/v1/requests", token, asked | {"ticket": "INC-13"}, headers=key)
+    assert (other.status, other.code) == (422, "conflict")
 
 
 def test_nobody_sees_or_changes_a_strangers_request(api: ServedApi, token: str) -> None:
@@ -135,6 +164,10 @@ def test_refusal_says_every_reason(api: ServedApi, token: str) -> None:
         ({"profile": "prod", "duration": "1h", "justification": "no"}, 422, "justification"),
         ({"profile": "prod", "duration": "1h"}, 422, "justification"),
         ({"profile": "prod", "justification": WHY, "approver": ANN}, 422, "approver"),
+        ({"profile": "prod", "justification": WHY, "starts_at": "2026-01-16T22:00:00"}, 422, "starts_at"),
+        ({"profile": "prod", "justification": WHY, "starts_at": 1768600800}, 422, "starts_at"),
+        ({"profile": "prod", "justification": WHY, "starts_at": "1768600800"}, 422, "starts_at"),
+        ({"profile": "prod", "justification": WHY, "starts_at": "9999-12-31T23:59:59-01:00"}, 422, "starts_at"),
         (["prod"], 422, "body"),
     ],
 )

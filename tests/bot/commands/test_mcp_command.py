@@ -81,7 +81,7 @@ def test_an_agent_without_access_reads_no_way_to_use_it(server: ScriptedServer, 
 def test_an_agent_lists_profiles(server: ScriptedServer) -> None:
     server.expect("GET /v1/profiles", ProfileList(profiles=(PROD,)))
     assert found(call(server, "list_profiles", {}))["profiles"] == [
-        {"name": "prod", "description": None, "max_duration_minutes": 60, "required_approvals": 1}
+        {"name": "prod", "description": None, "max_duration_minutes": 60, "required_approvals": 1, "ticket": None}
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,22 @@ def test_a_request_is_made_and_says_what_is_next(server: ScriptedServer) -> None
     assert f"request {answers.REQUEST_ID}: prod for 1h" in result.stdout
     assert "Waiting for approval by Jon, until " in result.stdout
     assert result.stdout.endswith(f"Next: countersign request show {answers.REQUEST_ID} --wait\n")
+
+
+def test_a_start_is_read_by_the_clock_of_this_machine(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        server.expect(SUBMIT, answers.request())
+        assert run(*ASK, "--at", "2031-07-01 22:00").exit_code == 0
+        assert server.calls[0].body["starts_at"] == "2031-07-02T02:00:00Z"
+        skipped, twice = run(*ASK, "--at", "2031-03-09 02:30"), run(*ASK, "--at", "2031-11-02 01:30")
+        assert "doesn't exist in this machine's time zone: the clocks go forward then" in skipped.stderr
+        assert "2031-11-02 05:30 UTC for the first, 2031-11-02 06:30 UTC for the second" in twice.stderr
+        assert (skipped.exit_code, len(server.calls)) == (2, 1)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_request_that_is_granted_ends_with_0(server: ScriptedServer) -> None:

@@ -24,6 +24,7 @@ ACCESS = "C0ACCESS1"
 NOTHING = """\
 expired: 0 requests, 0 break-glass events
 reminders: 0 requests, 0 reviews
+escalated: 0 requests
 asked before the end: 0 break-glass events
 reminded before access ends: 0 requests
 access: 0 rights visited
@@ -49,6 +50,7 @@ def test_sweep_expires_reminds_delivers_and_says_what_it_did(installation: Insta
     assert result.output == (
         "expired: 1 request, 0 break-glass events\n"
         "reminders: 1 request, 0 reviews\n"
+        "escalated: 0 requests\n"
         "asked before the end: 0 break-glass events\n"
         "reminded before access ends: 0 requests\n"
         "access: 0 rights visited\n"

@@ -17,6 +17,7 @@ from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse
 from bot.views.request.form import BegunRequest, RequestDraft
 from bot.views.request.list import ListKind
 from core.errors import InvalidInput
+from core.written_time import WrittenTime
 
 HOUR = timedelta(hours=1)
 WHY = "deploy the fix for INC-12"
@@ -69,7 +70,31 @@ def test_profile_may_have_the_name_of_a_command() -> None:
     assert parse_access(f"mine 2h {WHY}") == RequestDraft(("mine",), timedelta(hours=2), WHY)
 
 
+@pytest.mark.parametrize(
+    ("start", "hour", "day"),
+    [
+        ("tomorrow 22:00", 22, "tomorrow"),
+        ("at 22:00", 22, None),
+        ("2026-11-24 22:00", 22, "2026-11-24"),
+        ("on Monday at 9pm", 21, "monday"),
+    ],
+)
+def test_line_may_say_when_it_starts(start: str, hour: int, day: str | None) -> None:
+    asked = parse_access(f"prod 2h {start} {WHY}")
+
+    assert asked == RequestDraft(("prod",), 2 * HOUR, WHY, starts=WrittenTime(start, hour, 0, day))
+
+
+def test_reason_may_have_times_in_it() -> None:
+    for why in (f"{WHY} tomorrow 22:00", "logs since 22:00 are gone", "at least two hosts are down", "monday's deploy"):
+        assert parse_access(f"prod 2h {why}") == RequestDraft(("prod",), 2 * HOUR, why)
+    asked = parse_access(f"prod 2h at 22:00 {WHY} at 23:00")
+    assert isinstance(asked, RequestDraft)
+    assert (asked.justification, asked.starts) == (f"{WHY} at 23:00", WrittenTime("at 22:00", 22, 0))
+
+
 PROFILES = {"prod", "staging", "db", "prod-eu"}
+TEN = WrittenTime("tomorrow 22:00", 22, 0, "tomorrow")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +127,12 @@ PROFILES = {"prod", "staging", "db", "prod-eu"}
         ("prdo", BegunRequest((), unread=("prdo",))),
         ("<#C0OPS|ops> 2h deploy it", BegunRequest((), None, "#ops 2h deploy it")),
         ("ended the deploy on prod", BegunRequest(("prod",), None, "ended the deploy on prod")),
+        ("prod tomorrow 22:00", BegunRequest(("prod",), starts=TEN)),
+        ("tomorrow 22:00 prod 2h fix it", BegunRequest(("prod",), 2 * HOUR, "fix it", starts=TEN)),
+        ("prod tomorrow 22:00 for 2h fix it all", BegunRequest(("prod",), 2 * HOUR, "fix it all", starts=TEN)),
+        ("prod 2h 22:00 deploy the fix", BegunRequest(("prod",), 2 * HOUR, "22:00 deploy the fix")),
+        ("prod 2h tomorrow deploy it all", BegunRequest(("prod",), 2 * HOUR, "tomorrow deploy it all")),
+        ("prod 2h next monday deploy it", BegunRequest(("prod",), 2 * HOUR, "next monday deploy it")),
         (f"prod 2h {501 * 'x'}", BegunRequest(("prod",), 2 * HOUR, 501 * "x")),
     ],
 )
@@ -144,6 +175,10 @@ TYPED = st.sampled_from(
         "deploy",
         "the",
         "db,",
+        "tomorrow",
+        "at",
+        "22:00",
+        "monday",
     ]
 )
 
@@ -156,7 +191,22 @@ def test_every_word_typed_is_in_the_form_or_the_request(words: list[str]) -> Non
     seen = [*made.profiles, *" ".join(unread).split(), *made.justification.split()]
     # What a duration is made of can be anywhere around its number.
     spent = {"2h", "1h30m", "2", "hours", "for"} if made.duration is not None else set()
+    spent |= set(made.starts.written.split()) if isinstance(made.starts, WrittenTime) else set()
     assert [word for word in words if word not in seen and word not in spent and word.strip(",") not in seen] == []
+
+
+TIMES = st.sampled_from(
+    ["tomorrow", "today", "at", "22:00", "9am", "10", "pm", "UTC", "on", "monday", "sun", "2026-11-24", "25:00", "next",
+     "deploy", "the", "fix"]
+)  # fmt: skip
+
+
+@given(st.lists(TIMES, min_size=1, max_size=9))
+def test_reason_keeps_each_word_that_is_not_its_start(words: list[str]) -> None:
+    made = parse_access(f"prod 2h {' '.join(words)}", PROFILES)
+    assert isinstance(made, BegunRequest | RequestDraft)
+    starts = made.starts.written.split() if isinstance(made.starts, WrittenTime) else []
+    assert [*starts, *made.justification.split()] == words
 
 
 def test_long_mistake_is_answered_briefly() -> None:

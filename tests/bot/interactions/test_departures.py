@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from bot.interactions.departures import MAX_ASKED, MIN_ROUND, Departures
+from bot.interactions.departures import LISTED_SINCE, MAX_ASKED, MIN_ROUND, Departures
 from bot.slack.questions import UNKNOWN
 from core.access.device import Device, DeviceId, DeviceStatus
 from core.access.reconciler import Reconciler
@@ -21,6 +21,7 @@ from core.directory import DirectoryNotes
 from core.errors import NotAllowed, StoreUnavailable
 from core.policy import parse_policy
 from core.request import Request, RequestId
+from core.request_bounds import OLDEST_LIVE
 from core.services import DeviceService, GrantService, PairingService, RequestService
 from core.stores.record_store import DEFAULT_LIMIT
 from core.targets.opening import PolicyTargets
@@ -287,3 +288,8 @@ def test_check_leaves_out_those_about_whom_slack_is_silent(workspace: Workspace)
     workspace.departures.check_some()
 
     assert workspace.ended() == {BEN}
+
+
+def test_departures_look_back_to_the_oldest_access() -> None:
+    """It may have been decided days before it opened."""
+    assert LISTED_SINCE > OLDEST_LIVE

@@ -21,6 +21,7 @@ from core.services import RequestService
 from core.stores.record_store import DEFAULT_LIMIT
 from tests.builders import HOUR, PROD, a_request
 from tests.end_to_end.harness import walk_text
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from core.stores import Stores
@@ -41,6 +42,11 @@ approval:
     decide_within: 1h
 break_glass:
   - {{name: prod, profiles: [prod], users: [{LEAD.id}], max_duration: 1h}}
+""".encode()
+STEP: Final = f"""\
+    escalate_after: 10m
+    escalate_to: [{STRANGER.id}]
+    approver_hours: {{hours: '{(A_MOMENT.hour + 2) % 24:02}:00-{(A_MOMENT.hour + 3) % 24:02}:00', timezone: UTC}}
 """.encode()
 MINE, PENDING = ListKind.MINE, ListKind.PENDING
 
@@ -98,6 +104,39 @@ def test_request_past_its_deadline_waits_for_nobody(lists: RequestQueries, store
     clock.advance(timedelta(seconds=1))
 
     assert ids_on_all_pages(lists, PENDING, LEAD) == []
+
+
+def test_request_waits_for_a_step_from_its_moment(stores: Stores, clock: FrozenClock) -> None:
+    policy = parse_policy(POLICY.replace(b"    max_duration: 1h\n", b"    max_duration: 1h\n" + STEP, 1))
+    lists = RequestQueries(stores.requests, policy, clock, FixedDirectory(), stores.access, stores.sessions)
+    (made,) = asked(stores, clock, 1)
+    assert ids_on_all_pages(lists, PENDING, STRANGER) == []
+    clock.advance(timedelta(minutes=10))
+    assert ids_on_all_pages(lists, PENDING, STRANGER) == [made]
+    assert [row.approve_from for row in lists.home_lists(STRANGER)[0].rows] == [None]
+    # Outside of their hours, approvers see it, and that they can only deny it.
+    (row,) = lists.home_lists(LEAD)[0].rows
+    assert row.approve_from is not None
+    assert row.approve_from.hour == (A_MOMENT.hour + 2) % 24
+    shown = str(lists.page(PENDING, LEAD, 1).blocks)
+    assert ("request:approve" in shown, "request:deny" in shown) == (False, True)
+    assert "you can approve it from" in shown
+
+
+def test_requester_reads_who_approves_until_the_hours_open(stores: Stores, clock: FrozenClock) -> None:
+    def said(step: bytes) -> str:
+        policy = parse_policy(POLICY.replace(b"    max_duration: 1h\n", b"    max_duration: 1h\n" + step, 1))
+        lists = RequestQueries(stores.requests, policy, clock, FixedDirectory(), stores.access, stores.sessions)
+        return lists.closed_hours(stores.requests.get(made))
+
+    (made,) = asked(stores, clock, 1)
+    assert f"Before that, it escalates to 1 person <!date^{int(clock.now().timestamp()) + 600}" in said(STEP)
+    # The hours open only after its hour is over.
+    assert "after its deadline. Request it again in these hours." in said(STEP[STEP.index(b"    approver_hours") :])
+    clock.advance(timedelta(minutes=10))
+    assert said(STEP).endswith(f"after its deadline. Until then, <@{STRANGER.id}> can approve it.")
+    clock.set(A_MOMENT.replace(hour=(A_MOMENT.hour + 2) % 24, minute=30))
+    assert said(STEP) == ""
 
 
 def test_home_separates_pending_approved_and_other_requests(

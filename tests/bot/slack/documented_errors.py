@@ -65,6 +65,7 @@ _BY_METHOD: Final = {
     "usergroups.list": "invalid_cursor invalid_team missing_argument plan_upgrade_required users_not_found",
     "usergroups.users.list": "no_such_subteam plan_upgrade_required",
     "users.info": "too_many_users user_not_found user_not_visible",
+    "users.lookupByEmail": "users_not_found",
     "users.list": "invalid_cursor invalid_limit limit_required",
     "views.open": """
         duplicate_external_id exchanged_trigger_id expired_trigger_id invalid_trigger_id view_too_large

@@ -16,16 +16,19 @@ from slack_sdk import WebClient
 from bot.slack import directory as slack_directory
 from bot.slack import membership, questions, user_groups
 from bot.slack.coalescing_cache import FRESH_FOR, SERVED_FOR
-from bot.slack.directory import MAX_REFRESHED, SlackDirectory
+from bot.slack.directory import MAX_REFRESHED, NamedSchedules, SlackDirectory
 from bot.slack.errors import ERRORS
 from bot.slack.pace import Pace
 from core.actor import Actor, UserGroupId, UserId
 from core.directory import DirectoryNotes
+from core.duty import on_call_name
 from core.errors import NotAllowed, NotKnown
 from localslack.app_settings import AppSettings
 from localslack.faults import Fault, HangUp, RateLimited, Refuse, ServerError, Stall
 from localslack.records import Person, Team, UserGroup
 from localslack.server import LocalSlack
+from tests.builders import HOUR
+from tests.harness.rota import WrittenRota
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -772,3 +775,28 @@ class odd_slack:  # noqa: N801  It is used like a function.
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def test_person_on_call_is_known_without_waiting(slack: LocalSlack, clock: FrozenClock) -> None:
+    rota, primary = WrittenRota(clock), on_call_name("primary")
+    rota.put("primary", ANN, HOUR)
+    on_call = NamedSchedules(rota, lambda: frozenset({primary}))
+    client = WebClient(slack.bot_token, base_url=slack.api_url)
+    directory = SlackDirectory(client, TEAM, clock, frozenset, on_call=on_call)
+    try:
+        directory.actor(ANN, TEAM)
+        known = directory.known(ANN)
+        assert known is not None
+        held = known.on_call(primary)
+        assert held is not None
+        assert held.is_on_call
+        # A decision waits for a schedule as long as it would for Slack, and no longer than the click has left.
+        assert directory.duties(ANN, {primary}) == {primary: held}
+        assert rota.waits[0] == 0
+        assert 0 < rota.waits[1] <= slack_directory.ANSWER_TIMEOUT_SECONDS
+    finally:
+        directory.close()
+
+
+def test_directory_without_a_roster_knows_no_schedule(directory: SlackDirectory) -> None:
+    assert directory.duties(ANN, {on_call_name("primary")}) == {}

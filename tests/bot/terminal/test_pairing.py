@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bot.api.models import IssuedToken
+    from bot.api.pairing_models import IssuedToken
     from tests.bot.terminal.passing_time import PassingTime
 
 EXCHANGE = "POST /v1/pairings/token"

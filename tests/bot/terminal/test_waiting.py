@@ -58,7 +58,7 @@ def test_a_wait_ends_when_access_is_open(server: ScriptedServer, waiter: Waiter)
     ]
     said = waiter.written.getvalue().splitlines()
     assert said[0].startswith("Waiting for approval by Jon, until ")
-    assert said[1].startswith("Approved. Opening access to prod")
+    assert said[1].startswith("Approved. Waiting for access to prod to start, until ")
 
 
 def test_a_profile_that_opens_nothing_is_granted_at_once(server: ScriptedServer, waiter: Waiter) -> None:

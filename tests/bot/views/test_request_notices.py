@@ -10,14 +10,25 @@ import pytest
 
 from bot.views.block_kit import Message
 from bot.views.links import CardPlace
-from bot.views.mentions import MAX_MENTIONED, mention_deciders
+from bot.views.mentions import MAX_IN_STEP, MAX_MENTIONED, mention_deciders, name_silently
 from bot.views.request.card import request_card
-from bot.views.request.notices import approval_added, ended, outcome, still_waiting
+from bot.views.request.notices import (
+    approval_added,
+    ended,
+    escalated_in_thread,
+    outcome,
+    please_decide,
+    still_waiting,
+)
+from bot.views.request.waiting import WaitingTerms
 from core.actor import ProfileName, UserId
+from core.policy.escalation_config import TimedStep
+from core.policy.escalation_lint import MAX_PER_STEP
 from core.policy.principals import PrincipalKind, PrincipalSelector
+from core.policy.time_window import TimeWindow
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, MAX_APPROVALS, Request
 from localslack.block_kit import check_message_blocks
-from tests.builders import APPROVER, REQUESTER, a_request
+from tests.builders import APPROVER, HOUR, REQUESTER, a_request
 from tests.harness.clock import A_MOMENT
 
 # One character that JSON writes as two, and one that Slack would format, however it is counted.
@@ -54,11 +65,25 @@ def voted(votes: int) -> Request:
 
 
 EVERYBODY = mention_deciders([group(f"S{number}{'G' * 30}") for number in range(50)], leave_out=())
+EVERY_STEP = mention_deciders([group(f"S{number}{'G' * 30}") for number in range(100)], leave_out=(), most=MAX_IN_STEP)
+LONGEST_STEP = tuple(
+    PrincipalSelector(kind=PrincipalKind.ON_CALL, value=f"{number:02}{'s' * 78}") for number in range(MAX_PER_STEP)
+)
+LONGEST_WAIT = WaitingTerms(
+    EVERYBODY,
+    A_MOMENT,
+    TimedStep(2, A_MOMENT, LONGEST_STEP),
+    TimeWindow.model_validate({"days": ["mon", "tue"], "hours": "09:00-17:00", "timezone": "America/Indiana/Knox"}),
+    name_silently(LONGEST_STEP),
+)
 MESSAGES: dict[str, Callable[[], Message]] = {
     "card with nine votes": lambda: request_card(voted(9), A_MOMENT, EVERYBODY),
     "card with ten votes": lambda: request_card(voted(10), A_MOMENT, EVERYBODY),
     "vote": lambda: approval_added(f"U0{'V' * 30}", voted(3)),
     "reminder": lambda: still_waiting(voted(3), EVERYBODY),
+    "step": lambda: escalated_in_thread(voted(3), EVERY_STEP, HOUR),
+    "to decide": lambda: please_decide(voted(3), CardPlace(f"C{'0' * 30}"), HOUR),
+    "card with steps and hours": lambda: request_card(voted(9), A_MOMENT, EVERYBODY, waiting=LONGEST_WAIT),
     "approved": lambda: ended(voted(10)),
     "denied": lambda: ended(asked().deny(APPROVER, A_MOMENT, COMMENT)),
     "approval told": lambda: outcome(voted(10), CardPlace(f"C{'0' * 30}")),

@@ -62,15 +62,19 @@ def _store_for(seed: int) -> MakeStore | None:
 def test_histories_have_what_they_promise() -> None:
     calls: Counter[str] = Counter()
     actions: Counter[str] = Counter()
+    ahead = 0
     for seed in range(100):
         world, _ = play(seed)
         calls.update(world.target.calls)
         actions.update(entry.event for entries in world.store.entries.values() for entry in entries)
         for grant in world.store.grants.values():
+            early = grant.ended_early
+            ahead += int(early is not None and early.at < grant.starts_at and grant.opened_at is None)
             assert list(find_contradictions(grant, world.store.read_chain(grant))) == []
     assert all(calls[name] > 100 for name in ("inspect", "give", "take", "poll"))
     expected = {"grant_opened", "grant_closed", "grant_failed", "revoke_failing", "drift_found", "grant_delayed"}
     assert expected <= {str(action) for action in actions}
+    assert ahead > 10, "grants that ended before their start"
 
 
 def test_same_seed_plays_the_same_history() -> None:

@@ -125,6 +125,10 @@ CHANGES: Final[dict[str, tuple[Callable[[Request], dict[str, object]], str]]] = 
         "the comment of a vote is not the one that was given",
     ),
     "another decider": (lambda _: {"approver": ANN.id}, "its decision is not that of the person whom its entries name"),
+    "more steps": (
+        lambda _: {"escalated_steps": 2},
+        "the steps of its escalation that were announced are not those of its entries",
+    ),
     "no reminder": (lambda _: {"reminded_at": None}, "its reminder is not that of its entries"),
 }
 

@@ -49,6 +49,10 @@ def _vote(request: Request, **changes: object) -> dict[str, object]:
 
 
 CHANGES: Final[dict[str, tuple[Callable[[Request], dict[str, object]], str]]] = {
+    "a vote by a schedule": (
+        lambda each: _vote(each, on_call="on-call:primary"),
+        "the schedule that let somebody vote is not the one that was recorded",
+    ),
     "a longer vote": (
         lambda each: {**_vote(each, duration=None), "access_ends_at": (each.decided_at or A_MOMENT) + 2 * HOUR},
         "the time that a vote gave is not the one that was given",

@@ -140,7 +140,7 @@ def test_file_that_cannot_be_read_is_refused_with_its_line(
     assert mistake(text) == (line, path, problem, fix)
 
 
-SELECTOR_FIX = "Write a Slack user id (U0AB12CD3), a user group id (S0ENGINEERS) or group:name."
+SELECTOR_FIX = "Write a Slack user id (U0AB12CD3), a user group id (S0ENGINEERS), group:name or on-call:schedule."
 NAME_FIX = "Use 1 to 80 letters, digits and ._/@+- in it, and begin it with a letter or digit."
 DURATION_FIX = "Write it like 2h, 90m or 1h30m."
 LIST = ("this has to be a list", "Write it in brackets: [first, second].")
@@ -168,8 +168,8 @@ MISSHAPED = [
     (f"{ALL}identity:\n", 7, "identity", *EMPTY_VALUE),
     (f"{ALL}version: 1\n", 7, "version", "this key is already in line 1", "Keep one of the two."),
     # Groups and profiles.
-    (ALL.replace("U0BOB", "bob"), 2, "groups.sre[0]", "'bob' is not a user, a user group, a group or an e-mail address", SELECTOR_FIX),
-    (ALL.replace("U0BOB", "'*'"), 2, "groups.sre[0]", "'*' is not a user, a user group, a group or an e-mail address", SELECTOR_FIX),
+    (ALL.replace("U0BOB", "bob"), 2, "groups.sre[0]", "'bob' is not a user, a user group, a group, a schedule or an e-mail address", SELECTOR_FIX),
+    (ALL.replace("U0BOB", "'*'"), 2, "groups.sre[0]", "'*' is not a user, a user group, a group, a schedule or an e-mail address", SELECTOR_FIX),
     (ALL.replace("[U0BOB, U0CAROL]", "[]"), 2, "groups.sre", *EMPTY_LIST),
     (ALL.replace("[U0BOB, U0CAROL]", "U0BOB"), 2, "groups.sre", *LIST),
     (ALL.replace("[U0BOB, U0CAROL]", "[U0BOB, ~]"), 2, "groups.sre[1]", *EMPTY_VALUE),
@@ -187,7 +187,7 @@ MISSHAPED = [
     (with_rule("approver: [U0BOB]"), 6, "approval[0].approver", "there is no key 'approver' here", "Did you mean approvers?"),
     (with_rule("requesters: []"), 6, "approval[0].requesters", *EMPTY_LIST),
     (with_rule("requesters: "), 6, "approval[0].requesters", *EMPTY_VALUE),
-    (with_rule("requesters: [group:]"), 6, "approval[0].requesters[0]", "'group:' is not a user, a user group, a group or an e-mail address", SELECTOR_FIX),
+    (with_rule("requesters: [group:]"), 6, "approval[0].requesters[0]", "'group:' is not a user, a user group, a group, a schedule or an e-mail address", SELECTOR_FIX),
     (with_rule("requesters: group:sre"), 6, "approval[0].requesters", *LIST),
     (with_rule("required_approvals: 0"), 6, "approval[0].required_approvals", "0 is too small", "Write at least 1."),
     (with_rule("required_approvals: 11"), 6, "approval[0].required_approvals", "11 is too large", "Write at most 10."),

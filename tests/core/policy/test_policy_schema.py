@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from core.invalid_policy import InvalidPolicy
 from core.policy import load_policy, parse_policy
 from core.policy.editor_schema import policy_schema, write_schema
+from core.policy.pager_config import PAGER_MODELS, PagerConfig
 from core.policy.profile import AccessEntry, ProfileModel
 from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, Identity, PolicyDocument
 from core.policy.services import DeviceConfig, ServiceConfig
@@ -29,7 +30,7 @@ VALIDATOR = Draft202012Validator(policy_schema())
 PARTS: tuple[type[BaseModel], ...] = (
     PolicyDocument, ProfileModel, AccessEntry, ApprovalRule, AutoApproval, TimeWindow, BreakGlassRule, Identity,
     DeviceConfig, ServiceConfig, SummaryConfig,
-    *TARGET_MODELS.values(),
+    *TARGET_MODELS.values(), PagerConfig, *PAGER_MODELS.values(),
 )  # fmt: skip
 RULE = b"""\
 version: 1

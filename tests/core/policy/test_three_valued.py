@@ -158,7 +158,7 @@ def test_answering_what_is_needed_leads_to_an_answer(judge: Judge, judged: Polic
     for complete in completions(person):
         asked = person
         for _ in GROUPS:
-            needs = judge(judged, asked).needs
+            needs = {UserGroupId(each) for each in judge(judged, asked).needs}
             # Never a question that is answered already, and none about a group that the policy doesn't name.
             assert all(asked.is_in(group) is None for group in needs)
             assert needs <= judged.user_groups()

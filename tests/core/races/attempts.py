@@ -38,6 +38,7 @@ OPEN_AT_ONCE: Final = 3
 """How many open requests one person may have, but for the profile three."""
 HOUR: Final = timedelta(hours=1)
 REMIND_AFTER: Final = HOUR
+ESCALATED_TO: Final = UserId("U0STEP")
 _MAX_READS: Final = 100_000
 
 POLICY: Final = parse_policy(
@@ -48,6 +49,7 @@ profiles:
   one: {{channel: C0ACCESS1}}
   three: {{channel: C0ACCESS1}}
   slow: {{channel: C0ACCESS1}}
+  stepped: {{channel: C0ACCESS1}}
   rare: {{channel: C0ACCESS1}}
   shared: {{channel: C0ACCESS1}}
 {"".join(f"  {name}: {{channel: C0ACCESS1}}" + chr(10) for name in EACH)}
@@ -55,6 +57,8 @@ approval:
   - {{name: three, profiles: [three], approvers: [group:approvers], required_approvals: 3, max_duration: 8h}}
   - {{name: slow, profiles: [slow], approvers: [group:approvers], required_approvals: 2, max_duration: 8h,
      remind_after: 1h, max_pending: {OPEN_AT_ONCE}}}
+  - {{name: stepped, profiles: [stepped], approvers: [group:approvers], required_approvals: 2, max_duration: 8h,
+     escalate_after: 1h, escalate_to: [{ESCALATED_TO}], max_pending: {OPEN_AT_ONCE}}}
   - {{name: one, profiles: ["*"], approvers: [group:approvers], max_duration: 8h, max_pending: {OPEN_AT_ONCE}}}
 break_glass:
   - {{name: rare, profiles: [rare], users: [S0ONCALL], max_duration: 4h, cooldown: 30m}}
@@ -74,6 +78,7 @@ class Act(StrEnum):
     OVERWRITE = "overwrite"
     EXPIRE_REQUESTS = "expire requests"
     REMIND = "remind"
+    ESCALATE = "escalate"
     INVOKE = "invoke"
     INVOKE_ONCE_CLOSED = "invoke once closed"
     CLOSE = "close"
@@ -208,6 +213,10 @@ def _remind(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
     return _requests(stores, attempt).remind_due()
 
 
+def _escalate(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    return _requests(stores, attempt).escalate_due()
+
+
 def _invoke(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
     why = "the site is down and nobody else is awake"
     service, person = _events(stores, attempt), _person(attempt)
@@ -261,6 +270,7 @@ _ACTS: Final[dict[Act, Callable[[Stores, Attempt], tuple[Record, ...]]]] = {
     Act.OVERWRITE: _overwrite,
     Act.EXPIRE_REQUESTS: _expire_requests,
     Act.REMIND: _remind,
+    Act.ESCALATE: _escalate,
     Act.INVOKE: _invoke,
     Act.INVOKE_ONCE_CLOSED: _invoke_once_closed,
     Act.CLOSE: _close,

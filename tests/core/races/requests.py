@@ -8,11 +8,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from core.actor import CLOCK
+from core.actor import CLOCK, ProfileName
 from core.audit.trail import AuditAction
 from core.request import DEFAULT_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.stores import Stores
-from tests.core.races.attempts import APPROVERS, OPEN_AT_ONCE, REMIND_AFTER, REQUESTER, Act, Attempt, carry_out, submit
+from tests.core.races.attempts import (
+    APPROVERS,
+    ESCALATED_TO,
+    OPEN_AT_ONCE,
+    REMIND_AFTER,
+    REQUESTER,
+    Act,
+    Attempt,
+    carry_out,
+    submit,
+)
 from tests.core.races.scenario import Line, Round, Scenario, Trail, expired_line, was_refused
 
 _SUBMITTED: Final[Line] = (AuditAction.REQUEST_SUBMITTED, REQUESTER, "pending")
@@ -159,30 +169,35 @@ def _check_open_requests(done: Round, trail: Trail) -> None:
         assert all(trail.stories[chain] == [_SUBMITTED] for chain in made)
 
 
-def _remind_while_voting(stores: Stores, at: datetime) -> list[Attempt]:
-    """Three instances remind: of a request that nobody looks at, and of one that gets its votes meanwhile."""
-    submit(stores, "slow", at)
-    voted = submit(stores, "slow", at)
+def _notify_while_voting(stores: Stores, at: datetime) -> list[Attempt]:
+    """Three instances remind and escalate: requests that nobody looks at, and some that get their votes meanwhile."""
     late = at + REMIND_AFTER
-    votes = [Attempt(Act.APPROVE, who, late, voted.id) for who in APPROVERS[:2]]
-    return [*votes, *[Attempt(Act.REMIND, REQUESTER, late)] * 3]
+    alone_and_voted = [[submit(stores, profile, at) for _ in range(2)] for profile in ("slow", "stepped")]
+    voters = {"slow": APPROVERS[:2], "stepped": (APPROVERS[0], ESCALATED_TO)}
+    votes = [Attempt(Act.APPROVE, who, late, each.id) for _, each in alone_and_voted for who in voters[each.profile]]
+    return [*votes, *[Attempt(act, REQUESTER, late) for act in (Act.REMIND, Act.ESCALATE)] * 3]
 
 
-def _check_reminded_once(done: Round, trail: Trail) -> None:
+def _check_notified_once(done: Round, trail: Trail) -> None:
+    # Who is of a step that has come may vote, whether or not the step was announced.
     assert len(done.yes) == len(done.results)
-    reminded = [record for each in done.of(Act.REMIND) for record in each.records]
-    voted = trail.request(done.of(Act.APPROVE)[0])
-    (alone,) = {record.chain for record in reminded} - {voted.chain}
-    assert len({record.chain for record in reminded}) == len(reminded)
-    reminder: Line = (AuditAction.REQUEST_REMINDED, CLOCK, "pending")
-    assert trail.stories[alone] == [_SUBMITTED, reminder]
-    # A vote that conflicted with the reminder counts, and so does the reminder if the request still waited.
-    story = trail.story(voted)
-    was_reminded = voted.chain in {record.chain for record in reminded}
-    assert (voted.reminded_at is not None) == was_reminded
-    assert story.count(reminder) == was_reminded
-    added = (AuditAction.APPROVAL_ADDED, voted.approvals[0].approver, "pending")
-    assert [line for line in story if line != reminder] == [_SUBMITTED, added, _approved_line(voted)]
+    voted_on = {request.profile: request for request in map(trail.request, done.of(Act.APPROVE))}
+    for act, action, profile in (
+        (Act.REMIND, AuditAction.REQUEST_REMINDED, "slow"),
+        (Act.ESCALATE, AuditAction.REQUEST_ESCALATED, "stepped"),
+    ):
+        noted = [record.chain for each in done.of(act) for record in each.records]
+        voted = voted_on[ProfileName(profile)]
+        (alone,) = set(noted) - {voted.chain}
+        assert len(set(noted)) == len(noted)
+        line: Line = (action, CLOCK, "pending")
+        assert trail.stories[alone] == [_SUBMITTED, line]
+        # A vote that conflicted with it counts, and so does what conflicted with a vote if the request still waited.
+        story, was_noted = trail.story(voted), voted.chain in noted
+        assert (voted.reminded_at is not None or voted.escalated_steps == 1) == was_noted
+        assert story.count(line) == was_noted
+        added = (AuditAction.APPROVAL_ADDED, voted.approvals[0].approver, "pending")
+        assert [each for each in story if each != line] == [_SUBMITTED, added, _approved_line(voted)]
 
 
 def _approved_line(request: Request) -> Line:
@@ -199,7 +214,7 @@ SCENARIOS: Final = (
     Scenario("approve deny cancel expire", _end_it_every_way, _check_one_outcome),
     Scenario("quorum of three", _vote_at_once, _check_quorum),
     Scenario("clicks delivered again", _deliver_clicks_again, _check_deliveries_agree, share=4),
-    Scenario("remind while voting", _remind_while_voting, _check_reminded_once, share=4),
+    Scenario("remind and escalate while voting", _notify_while_voting, _check_notified_once, share=4),
     Scenario("more requests than are allowed", _ask_more_than_is_allowed, _check_open_requests, share=4),
     Scenario("one submission delivered again", _submit_again_and_again, _check_one_request, share=4),
 )

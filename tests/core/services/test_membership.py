@@ -117,10 +117,10 @@ def test_question_is_asked_once_for_many_records(requests: RequestService, direc
     directory.join(SRE, ANN.id)
     asked = requests.submit(RITA, "prod", HOUR, DEPLOY)
     for _ in range(5):
-        assert people.judge_decider("approve", asked, Actor(id=ANN.id)).is_allowed
+        assert people.judge_decider("approve", asked, Actor(id=ANN.id), asked.created_at).is_allowed
     directory.fall_silent(ENGINEERS, SRE)
     for _ in range(5):
-        assert not people.judge_decider("approve", asked, Actor(id=UserId("U0DAN"))).is_allowed
+        assert not people.judge_decider("approve", asked, Actor(id=UserId("U0DAN")), asked.created_at).is_allowed
     assert directory.questions == [(ANN.id, frozenset({SRE})), ("U0DAN", frozenset({SRE}))]
 
 

@@ -164,7 +164,7 @@ def test_expire_due_expires_each_overdue_request_once(
 def test_expire_due_reads_every_page_and_rests_between(
     requests: RequestService, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.services.requests.PER_PAGE", 2)
+    monkeypatch.setattr("core.services.waiting.PER_PAGE", 2)
     made = {requests.submit(each, "staging", HOUR, DEPLOY).id for each in people(5)}
     clock.advance(DAY)
     rests: list[int] = []

@@ -16,6 +16,8 @@ from core.access.session import Session, SessionStatus
 from core.actor import CLOCK, Actor, DeciderId, ServiceName, UserId
 from core.directory import FixedDirectory
 from core.errors import InvalidInput, NotAllowed
+from core.policy import parse_policy
+from core.request import RequestId
 from core.services import SessionService
 from core.stores.record_store import Page
 from core.targets.opening import PolicyTargets
@@ -137,6 +139,22 @@ def test_longest_lasting_access_is_issued_for(desk: Desk) -> None:
     desk.open(duration=2 * HOUR)
 
     assert desk.sessions.issue(desk.user(), "prod").access_ends_at == desk.clock.now() + 3 * HOUR
+
+
+def test_nothing_is_issued_before_access_starts(desk: Desk) -> None:
+    desk.policy.policy = parse_policy(
+        POLICY.replace("max_duration: 4h", "max_duration: 4h, starts_within: 7d").encode()
+    )
+    start = desk.clock.now() + 3 * 24 * HOUR
+    asked = desk.office.requests.submit(RITA, "prod", HOUR, "Deploy the fix for INC-12", starts_at=start)
+    desk.office.requests.approve(RequestId(asked.id), ANN)
+    desk.office.due.visit_due()
+    with pytest.raises(NothingOpen, match=f"It opens at {start:%Y-%m-%d %H:%M} UTC") as nothing:
+        desk.sessions.issue(desk.user(), "prod")
+    assert not nothing.value.is_opening
+    desk.clock.set(start)
+    desk.office.due.visit_due()
+    assert desk.sessions.issue(desk.user(device=2), "prod").access_ends_at == start + HOUR
 
 
 def test_nothing_open_says_what_to_do(desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""Votes are only ever added, and a reminder stays: the store refuses whatever a caller proposes."""
+"""Votes are only added, a reminder stays, a step is announced once: the store refuses whatever a caller proposes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ LAPSE: Final = {"lapsed_at": A_MOMENT + 2 * HOUR, "lapsed_reason": "no longer in
 
 @pytest.fixture
 def voted(stores: Stores) -> Request:
-    """A request with two votes of four, and a reminder, on each engine in turn."""
+    """A request with two votes of four, a reminder, and two steps that were announced, on each engine in turn."""
     request = stores.requests.create(a_request(required_approvals=4), a_draft())
     request = stores.requests.update(request.replace(approvals=(FIRST,)), a_draft())
     request = stores.requests.update(request.replace(approvals=(FIRST, SECOND)), a_draft())
-    return stores.requests.update(request.remind(A_MOMENT + HOUR), a_draft())
+    request = stores.requests.update(request.remind(A_MOMENT + HOUR), a_draft())
+    return stores.requests.update(request.escalate(2, A_MOMENT + HOUR), a_draft())
 
 
 def _vote(vote: Approval, **changes: object) -> Approval:
@@ -47,8 +48,10 @@ WRONG: Final[dict[str, dict[str, object]]] = {
     "a vote put before": {"approvals": (Approval(approver=REVIEWER, at=A_MOMENT), FIRST, SECOND)},
     "the reminder undone": {"reminded_at": None},
     "the reminder moved": {"reminded_at": A_MOMENT + 3 * HOUR},
+    "a step announced again": {"escalated_steps": 1},
 }
-FIELD: Final = {name: ("approvals",) if "vote" in name else ("reminded_at",) for name in WRONG}
+_FIELDS: Final = {"vote": "approvals", "reminder": "reminded_at", "step": "escalated_steps"}
+FIELD: Final = {name: (next(field for word, field in _FIELDS.items() if word in name),) for name in WRONG}
 
 
 @pytest.mark.parametrize("change", WRONG)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from core.record import Record
     from tests.core.stores.harness import StoreHarness
 
-COLOUR = json.dumps({"colour": {"of": ["the", "bikeshed", 7, True, None]}, "ticket": "INC-12"}, sort_keys=True)
+COLOUR = json.dumps({"colour": {"of": ["the", "bikeshed", 7, True, None]}, "errand": "INC-12"}, sort_keys=True)
 
 
 def _vote_draft(voter: str, outcome: str = "pending") -> EntryDraft:
@@ -58,16 +58,16 @@ def test_request_keeps_newer_fields_through_an_approval(harness: StoreHarness) -
     approved = older.requests.update(read.approve(SECOND_APPROVER, A_MOMENT), _vote_draft(SECOND_APPROVER, "approved"))
     assert approved.status is RequestStatus.APPROVED
     stored = _stored(harness, request)
-    assert (stored["colour"], stored["ticket"]) == (json.loads(COLOUR)["colour"], "INC-12")
+    assert (stored["colour"], stored["errand"]) == (json.loads(COLOUR)["colour"], "INC-12")
     first, second = (dict(vote) for vote in stored["approvals"])  # type: ignore[attr-defined]
-    assert (first["ticket"], "ticket" in second) == ("INC-12", False)
+    assert (first["errand"], "errand" in second) == ("INC-12", False)
     assert newer.requests.get(RequestId(request.id)) == approved
     assert list(verify_trail(newer, KEYRING, A_MOMENT)) == []
 
 
 def test_seal_covers_newer_fields(harness: StoreHarness) -> None:
     request = harness.stores.requests.create(a_request().replace(newer=COLOUR), a_draft())
-    harness.spoil(request, {"ticket": "INC-13"})
+    harness.spoil(request, {"errand": "INC-13"})
     with pytest.raises(BrokenSeal):
         harness.stores.requests.get(RequestId(request.id))
 
@@ -81,7 +81,7 @@ def test_event_keeps_newer_fields_with_its_review(harness: StoreHarness) -> None
     reviewed = store.update(closed.replace(review=review.model_copy(update={"newer": COLOUR})), a_draft())
     assert store.get(EventId(reviewed.id)) == reviewed
     stored = _stored(harness, event)
-    assert (stored["ticket"], stored["review"]["ticket"]) == ("INC-12", "INC-12")  # type: ignore[index]
+    assert (stored["errand"], stored["review"]["errand"]) == ("INC-12", "INC-12")  # type: ignore[index]
 
 
 def test_ledger_keeps_newer_fields_of_itself_and_its_usages(harness: StoreHarness) -> None:
@@ -95,8 +95,8 @@ def test_ledger_keeps_newer_fields_of_itself_and_its_usages(harness: StoreHarnes
     _, other = store.get_ledgers(second.invoker, second.profile)
     store.create(second, a_draft(), [read.add(second), other.add(second)])
     stored = harness.stored_ledgers()[f"INVOKER#{INVOKER}"]
-    assert stored["ticket"] == "INC-12"
-    assert [each.get("ticket") for each in stored["usages"]] == ["INC-12", None]
+    assert stored["errand"] == "INC-12"
+    assert [each.get("errand") for each in stored["usages"]] == ["INC-12", None]
 
 
 def test_newer_status_is_still_refused(harness: StoreHarness) -> None:

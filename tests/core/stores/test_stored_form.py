@@ -34,6 +34,7 @@ FIXED_WIDTH = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 OPTIONAL = {
     "approver",
     "approver_comment",
+    "escalated_steps",
     "approvals",
     "decided_at",
     "access_ends_at",

@@ -1,0 +1,1 @@
+"""Where people are paged: the protocol of a pager, and the pagers behind it."""

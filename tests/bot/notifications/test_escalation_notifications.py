@@ -1,0 +1,135 @@
+"""Who is notified while a request waits: who is on call at that moment, and each step when it comes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from pydantic import SecretStr
+
+from bot.notifications.slack_calls import open_client
+from bot.notifications.slack_sink import SlackSink
+from core.on_call import FixedRoster, NoRoster, on_call_name
+from core.preferences import DmKind
+from core.services.preferences import DmChoices
+from tests.bot.notifications.harness import says
+from tests.core.services.harness import ANN, BOB, CLEO, EVE, RITA
+
+if TYPE_CHECKING:
+    from core.on_call import Roster
+    from tests.bot.notifications.harness import Office
+
+PRIMARY: Final = on_call_name("primary")
+SECONDARY: Final = on_call_name("secondary")
+RULE: Final = "    requesters: [U0RITA, U0ANN]\n    approvers: [group:sre]\n    required_approvals: 2\n"
+STEPPED: Final = {
+    "groups:\n": "on_call:\n  primary: &\n  secondary: &\ngroups:\n".replace(
+        "&", "{pagerduty: {schedule: P1, key: 'env:PD'}}"
+    ),
+    RULE: (
+        "    approvers: [on-call:primary]\n    requesters: [U0RITA]\n"
+        "    escalation: [{after: 10m, to: [on-call:secondary]}, {after: 30m, to: [U0CLEO, S0ENGINEERS]}]\n"
+    ),
+}
+TEN: Final = timedelta(minutes=10)
+
+
+@pytest.fixture
+def night(office: Office) -> Office:
+    """The office at night: Ann is on call, and Bob behind her."""
+    office.policy.edit(STEPPED)
+    work_with(office, FixedRoster({PRIMARY: [ANN.id], SECONDARY: [BOB.id]}, office.clock.now()))
+    return office
+
+
+def work_with(office: Office, roster: Roster) -> None:
+    client = open_client(SecretStr(office.slack.bot_token), office.slack.api_url)
+    office.sink = SlackSink(client, office.stores, office.policy, office.clock, roster=roster)
+
+
+def pass_time(office: Office, passed: timedelta = TEN) -> None:
+    office.clock.advance(passed)
+    office.requests.escalate_due()
+    office.deliver()
+
+
+def test_who_is_on_call_is_mentioned_and_gets_a_dm(night: Office) -> None:
+    night.submit()
+    night.deliver()
+    card = says(night.card())
+    assert f"<@{ANN.id}>" in card
+    assert "Escalates to `on-call:secondary`" in card
+    # Nobody whose turn it isn't yet is notified.
+    assert not [each for each in (BOB, CLEO, EVE) if f"<@{each.id}>" in card]
+    assert "You're on call, and can decide" in night.directs(ANN.id)[0]
+    assert night.directs(BOB.id) == []
+
+
+def test_each_step_is_announced_to_its_people_once(night: Office) -> None:
+    night.submit()
+    night.deliver()
+    pass_time(night)
+    (reply,) = night.replies()
+    assert reply.startswith(f"<@{BOB.id}>: this request has waited 10m, and you can decide on it now.")
+    assert len(night.directs(BOB.id)) == 1
+    assert f"Escalated to <@{BOB.id}>" in says(night.card())
+    pass_time(night, 2 * TEN)
+    assert night.replies()[1].startswith(f"<!subteam^S0ENGINEERS>, <@{CLEO.id}>: this request has waited 30m")
+    assert (len(night.directs(CLEO.id)), len(night.directs(ANN.id)), night.directs(EVE.id)) == (1, 1, [])
+    pass_time(night)
+    assert len(night.replies()) == 2
+
+
+def test_mention_follows_the_hand_over(night: Office) -> None:
+    night.submit()
+    night.deliver()
+    work_with(night, FixedRoster({PRIMARY: [CLEO.id], SECONDARY: [ANN.id]}, night.clock.now()))
+    pass_time(night)
+    assert f"one approval from <@{ANN.id}>, <@{CLEO.id}>" in says(night.card())
+    assert night.replies()[0].startswith(f"<@{ANN.id}>: this request has waited 10m")
+    # She got one when the request came.
+    assert len(night.directs(ANN.id)) == 1
+
+
+def test_schedule_that_nobody_could_ask_is_named(night: Office) -> None:
+    work_with(night, NoRoster())
+    night.submit()
+    pass_time(night)
+    assert "one approval from `on-call:primary`" in says(night.card())
+    assert night.replies()[0].startswith("`on-call:secondary`: this request has waited 10m")
+    assert night.directs(ANN.id) == []
+
+
+def test_decided_request_asks_nobody(night: Office) -> None:
+    pending = night.submit()
+    night.clock.advance(TEN)
+    night.requests.escalate_due()
+    night.cancel(pending)
+    night.deliver_all()
+    assert [night.directs(each.id) for each in (ANN, BOB)] == [[], []]
+    assert [each for each in night.replies() if "has waited" in each] == []
+
+
+def test_requester_and_voters_are_not_asked(night: Office) -> None:
+    work_with(night, FixedRoster({PRIMARY: [RITA.id, ANN.id], SECONDARY: [RITA.id]}, night.clock.now()))
+    night.submit()
+    pass_time(night)
+    assert night.directs(RITA.id) == []
+    assert f"one approval from <@{ANN.id}> by" in says(night.card())
+
+
+def test_dm_to_decide_can_be_muted(night: Office) -> None:
+    DmChoices(night.stores.preferences, night.clock).choose(ANN, [DmKind.ON_CALL])
+    night.submit()
+    night.deliver()
+    assert night.directs(ANN.id) == []
+    assert f"<@{ANN.id}>" in says(night.card())
+
+
+def test_card_says_the_hours_of_the_approvers(office: Office) -> None:
+    office.policy.edit({RULE: f"{RULE}    approver_hours: {{hours: '09:00-17:00', timezone: UTC}}\n"})
+    office.clock.set(office.clock.now().replace(hour=20))
+    office.submit()
+    office.deliver()
+    assert "Approvers approve every day 09:00-17:00 UTC only: next from <!date^" in says(office.card())
