@@ -14,12 +14,13 @@ from pydantic import AfterValidator, Field, StrictInt, StrictStr, WithJsonSchema
 from core import break_glass, request
 from core.access.right import MAX_PART_LENGTH
 from core.actor import UserId, check_user_id
+from core.duration import format_duration
 from core.duty import ON_CALL_PREFIX
 from core.errors import InvalidInput
 from core.policy.document import ProfilePattern, duration_rule, mistake
 from core.policy.principals import SelectorField
 from core.policy.target_config import TARGET_NAME
-from core.request_bounds import MAX_STARTS_WITHIN
+from core.request_bounds import MAX_STARTS_WITHIN, MIN_LEAD
 from core.text import clean_text
 from core.usage import MAX_PER_QUOTA
 
@@ -56,6 +57,14 @@ def _check_fallback(text: str) -> str:
         return clean_text("fallback", text, at_least=1, at_most=MAX_FALLBACK_LENGTH)
     except InvalidInput as error:
         raise mistake(error.problem, error.fix) from error
+
+
+def _check_starts_within(within: timedelta) -> timedelta:
+    if within > MIN_LEAD:
+        return within
+    least, most = format_duration(MIN_LEAD), format_duration(MAX_STARTS_WITHIN)
+    problem = f"nobody could use it: every start is at least {least} ahead"
+    raise mistake(problem, f"Write more than {least}, up to {most}, or leave it out.")
 
 
 def _check_user(text: str) -> UserId:
@@ -126,6 +135,6 @@ Quota = Annotated[StrictInt, Field(ge=1, le=MAX_PER_QUOTA)]
 RequestDuration = Annotated[timedelta, *duration_rule(request.MAX_DURATION)]
 EventDuration = Annotated[timedelta, *duration_rule(break_glass.MAX_DURATION)]
 DecisionTime = Annotated[timedelta, *duration_rule(request.MAX_DECIDE_WITHIN)]
-StartsWithin = Annotated[timedelta, *duration_rule(MAX_STARTS_WITHIN)]
+StartsWithin = Annotated[timedelta, *duration_rule(MAX_STARTS_WITHIN), AfterValidator(_check_starts_within)]
 LimitWindow = Annotated[timedelta, *duration_rule(MAX_WINDOW)]
 Fallback = Annotated[StrictStr, AfterValidator(_check_fallback)]

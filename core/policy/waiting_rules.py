@@ -30,12 +30,18 @@ class WaitingRules:
         made_under = self._in_force(rule, profile)
         return made_under.remind_after if made_under is not None else None
 
-    def reminder_at(self, rule: str, profile: str, waits_since: datetime) -> datetime | None:
-        """When people are reminded: not while a step has just asked them, nor while nobody may approve."""
+    def reminder_at(
+        self, rule: str, profile: str, waits_since: datetime, halfway: datetime | None = None
+    ) -> datetime | None:
+        """When people are reminded: not while a step has just asked them, nor while nobody may approve.
+
+        `halfway` is when half of the wait for a start is over: if it comes first, they are reminded then.
+        """
         wait, steps = self.remind_after(rule, profile), self.steps(rule, profile, waits_since)
         if wait is None:
             return None
-        at, hours = find_reminder(steps, waits_since + wait), self.hours(rule, profile)
+        due_at = min(waits_since + wait, halfway or waits_since + wait)
+        at, hours = find_reminder(steps, due_at), self.hours(rule, profile)
         if hours is None or hours.is_open(at) or self.anytime(rule, profile, waits_since, at):
             return at
         opens = hours.next_opening(at)

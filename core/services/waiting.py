@@ -118,9 +118,9 @@ class WaitingRequests:
     def _reminder_at(self, request: Request) -> datetime | None:
         if request.status is not RequestStatus.PENDING or request.reminded_at is not None:
             return None
-        at = self._policy.current().waiting.reminder_at(request.rule, request.profile, request.waits_since)
+        rules, since = self._policy.current().waiting, request.waits_since
         # Of a start that is near, people are reminded while there is time.
-        at = min(at, request.halfway or at) if at is not None else None
+        at = rules.reminder_at(request.rule, request.profile, since, request.halfway)
         return at if at is not None and at < request.expires_at else None
 
 

@@ -10,11 +10,14 @@ from pydantic import SecretStr
 
 from bot.notifications.slack_calls import open_client
 from bot.notifications.slack_sink import SlackSink
-from core.on_call import FixedRoster, NoRoster, on_call_name
+from core.clock import TICK
+from core.on_call import APPROVING_FOR, FixedRoster, NoRoster, on_call_name
 from core.preferences import DmKind
 from core.services.preferences import DmChoices
 from tests.bot.notifications.harness import says
+from tests.builders import HOUR
 from tests.core.services.harness import ANN, BOB, CLEO, EVE, RITA
+from tests.harness.rota import WrittenRota
 
 if TYPE_CHECKING:
     from core.on_call import Roster
@@ -65,6 +68,29 @@ def test_who_is_on_call_is_mentioned_and_gets_a_dm(night: Office) -> None:
     assert not [each for each in (BOB, CLEO, EVE) if f"<@{each.id}>" in card]
     assert "You're on call, and can decide" in night.directs(ANN.id)[0]
     assert night.directs(BOB.id) == []
+
+
+def test_who_may_be_on_call_no_longer_is_shown_no_request(night: Office) -> None:
+    rota = WrittenRota(night.clock)
+    rota.put("primary", ANN.id, HOUR)
+    rota.fall_silent("primary")
+    work_with(night, rota)
+    night.clock.advance(APPROVING_FOR + TICK)
+    night.submit()
+    night.deliver()
+    # A mention shows nothing to who can't read the channel; the message would have the reason in it.
+    assert f"<@{ANN.id}>" in says(night.card())
+    assert night.directs(ANN.id) == []
+
+
+def test_rule_that_no_longer_covers_the_profile_asks_nobody(night: Office) -> None:
+    night.submit()
+    vault = "vault\n    profiles: [{}]\n"
+    swapped = {"    profiles: [prod]\n": "    profiles: [vault]\n", vault.format("vault"): vault.format("prod")}
+    night.policy.edit({**STEPPED, **swapped})
+    night.deliver()
+    assert "Needs one approval by" in says(night.card())
+    assert night.directs(ANN.id) == []
 
 
 def test_other_id_of_somebody_involved_is_not_asked(night: Office) -> None:

@@ -10,7 +10,7 @@ import pytest
 from core.access.grant import GrantId
 from core.outbox.outbox import deliver_due
 from core.targets.base import TargetRefused
-from localslack.faults import Refuse
+from localslack.faults import Refuse, ServerError
 from tests.bot.notifications.access_office import EDITS, AccessOffice
 from tests.bot.notifications.harness import HOUR, Office, says
 from tests.bot.notifications.page_office import WITH_PAGER, PageOffice
@@ -68,6 +68,17 @@ def test_card_that_cannot_be_redrawn_holds_up_no_other(office: Office, paging: P
     paging.deliver(office.sink)
     assert len([each for each in office.cards() if "Acknowledged by Sam" in says(each)]) == 1
     assert office.waiting() == []
+
+
+def test_card_is_redrawn_once_slack_answers_again(office: Office, paging: PageOffice) -> None:
+    request = paging.submit()
+    paging.deliver(office.sink)
+    paging.duty.acknowledge(request.id, "Sam Example", paging.clock.now())
+    office.slack.faults.next(ServerError(), "chat.update")
+    paging.watch.poll()
+    assert paging.deliver(office.sink).postponed == 1
+    office.deliver_all()
+    assert "Acknowledged by Sam" in says(office.card())
 
 
 def test_card_of_another_instance_shows_it_to_the_end(office: Office, paging: PageOffice) -> None:

@@ -10,12 +10,14 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
 from bot.notifications.page_plan import PagePlanner
 from core.audit.trail import AuditAction
 from core.break_glass import EventId
 from core.pagers.gate import PagerGate
 from core.pagers.opening import Pagers
+from core.pagers.pagerduty import PagerDuty
 from core.request import RequestId
 from core.review import Verdict
 from tests.bot.notifications.page_office import HOUR, PAGER, WITH_PAGER, PageOffice
@@ -134,6 +136,21 @@ def test_page_is_taken_back_where_it_was_sent(paging: PageOffice, policy: Changi
     paging.deny(request)
     paging.deliver()
     assert (paging.summaries(), paging.stores.outbox.measure_backlog(10).waiting) == ([], 0)
+
+
+def test_page_that_is_sent_anew_elsewhere_is_open_only_there(paging: PageOffice, policy: ChangingPolicy) -> None:
+    request = paging.submit()
+    paging.deliver()
+    with FakePagerDuty() as other:
+        moved = PagerDuty(SecretStr(ROUTING_KEY), events_url=other.url)
+        paging.use(Pagers({"pagerduty": lambda _: paging.open_pager(), "incident_io": lambda _: moved}))
+        now = "pager: {incident_io: {alert_source: SRC1, token: env:OTHER}}"
+        policy.edit(WITH_PAGER | {"\nversion: 1\n": f"\nversion: 1\n{now}\n"})
+        paging.sink.deliver(paging.stores.audit.get_chain(request.chain)[0])
+        assert (paging.summaries(), [each.summary for each in other.open()]) == ([], [APPROVAL])
+        paging.deny(request)
+        paging.deliver()
+        assert other.open() == []
 
 
 def test_page_of_a_pager_whose_keys_are_gone_is_named(

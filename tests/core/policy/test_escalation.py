@@ -112,6 +112,8 @@ def test_decision_says_that_it_escalated() -> None:
         "U0LEA may decide once it has waited 30m",
     )
     assert len(judge(policy(TWO_STEPS), UserId("U0BEN"), timedelta(minutes=10)).unmet) == 1
+    shut = judge(policy(f"{TWO_STEPS}, {HOURS}", approvers="approvers: [U0ANN, U0KIM]"), KIM, timedelta(), since=NIGHT)
+    assert shut.unmet[-1] == "U0KIM may decide once it has waited 30m"
 
 
 def test_user_group_of_a_step_is_asked_about_once_it_came() -> None:
@@ -139,7 +141,7 @@ def test_refusal_outside_the_hours_says_when_they_open() -> None:
     (said,) = caught.value.reasons
     assert said == (
         "approvers of rule main may approve only in their hours, Mon-Fri 09:00-17:00 UTC, "
-        "which open next on 2026-01-13 09:00 UTC"
+        "next from 2026-01-13 09:00 UTC"
     )
 
 

@@ -194,6 +194,7 @@ MISSHAPED = [
     (with_rule("required_approvals: true"), 6, "approval[0].required_approvals", *WHOLE),
     (with_rule("required_approvals: '2'"), 6, "approval[0].required_approvals", *WHOLE),
     (with_rule("required_approvals: 1.5"), 6, "approval[0].required_approvals", *WHOLE),
+    (with_rule("starts_within: 5m"), 6, "approval[0].starts_within", "nobody could use it: every start is at least 5m ahead", "Write more than 5m, up to 7d, or leave it out."),
     (with_rule("decide_within: 8d"), 6, "approval[0].decide_within", "8d is longer than 7d", "Write at most 7d."),
     (ALL.replace("4h", "8h1s"), 6, "approval[0].max_duration", "8h1s is longer than 8h", "Write at most 8h."),
     (ALL.replace("4h", "4"), 6, "approval[0].max_duration", "4 has no unit", "Did you mean 4m or 4h?"),

@@ -115,6 +115,18 @@ def test_reminder_comes_halfway_to_a_near_start(requests: RequestService, clock:
     assert len(requests.remind_due()) == 1
 
 
+def test_reminder_of_a_start_waits_for_the_hours(
+    requests: RequestService, policy: ChangingPolicy, clock: FrozenClock
+) -> None:
+    hours = "    approver_hours: {hours: '09:00-17:00', timezone: UTC}\n"
+    change_access(policy, {"    remind_after: 3h\n": f"    remind_after: 3h\n    starts_within: 2d\n{hours}"})
+    nine = A_MOMENT.replace(hour=9, minute=0, second=0, microsecond=0)
+    ask(requests, nine + HOUR)
+    for at, reminded in ((nine - TICK, 0), (nine, 1)):
+        clock.set(at)
+        assert len(requests.remind_due()) == reminded
+
+
 def test_access_opens_at_its_start_and_not_before(
     approved: Request, targets: Targets, clock: FrozenClock, grants: GrantService
 ) -> None:
