@@ -77,8 +77,7 @@ def describe_request(
 ) -> RequestInfo:
     """A request, by the clock, with the access that it gave."""
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
-    is_pending = status is RequestStatus.PENDING
-    access = summarize(grants, now)
+    is_pending, access = status is RequestStatus.PENDING, summarize(grants, now)
     return RequestInfo(
         id=request.id,
         version=version_of(request, grants, now),
