@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -26,7 +26,7 @@ from core.errors import StoreError, StoreUnavailable
 from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
 from core.report.monthly import MonthlySummary
 from core.services import BreakGlassService, DeviceService, GrantService, RequestService, SessionService
-from core.services.due import Rest
+from core.services.due import Rest, no_rest
 from core.services.policy_trail import PolicyTrail
 from core.stores.base import PurgedStores, Stores
 from core.stores.outbox import Backlog
@@ -38,9 +38,9 @@ POLICY_SECONDS: Final = 1.0
 CHECKPOINT_SECONDS: Final = 60.0
 """How often it is checked whether a checkpoint of the audit trail is due, and whether a key was retired."""
 WATCH_SECONDS: Final = 30.0
+"""How often deadlines and reminders are checked. Decisions don't depend on this: they check the clock themselves."""
 DENY_AGAIN_SECONDS: Final = 2.0
 """How soon after a revoked session the next look is: an index may list it a moment later."""
-"""How often deadlines and reminders are checked. Decisions don't depend on this: they check the clock themselves."""
 REST_SECONDS: Final = 0.02
 """The pause between two pages of a hundred records: reading them keeps the interpreter from answering clicks."""
 PURGE_SECONDS: Final = 3600.0
@@ -89,9 +89,10 @@ class TerminalWork(NamedTuple):
 
 
 class Sweeper:
-    """Sweeps once, or in the background until it is stopped. `summary` makes the monthly summaries, if it is set."""
+    """Sweeps once, or in the background until it is stopped. `more` is what else is due, by the name of its loop."""
 
     summary: MonthlySummary | None = None
+    more: Mapping[str, Callable[[Rest], Sequence[object]]] | None = None
 
     def __init__(
         self,
@@ -132,6 +133,8 @@ class Sweeper:
         escalated = self._requests.escalate_due()
         reminded = self._requests.remind_due()
         asked, reviews = self._break_glass.ask_due(), self._break_glass.remind_due()
+        for change in (self.more or {}).values():
+            change(no_rest)
         self._stores.outbox.adopt(self._clock.now())
         self._seal_checkpoints(lambda: None)
         self._summarise(lambda: None)
@@ -179,6 +182,7 @@ class Sweeper:
             "send reminders of requests": self._requests.remind_due,
             "ask whether events are over": self._break_glass.ask_due,
             "send reminders of reviews": self._break_glass.remind_due,
+            **(self.more or {}),
         }
         if self._grants is not None:
             watched["send reminders of access that ends"] = self._grants.remind_due

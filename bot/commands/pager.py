@@ -67,5 +67,14 @@ def _send(opened: Pager, hold: int) -> None:
         click.echo(f"{opened.name} took a test page; it is resolved in {count_of(hold, 'second')}")
         time.sleep(hold)
     finally:
-        opened.resolve(alert.key)
-        click.echo(f"{opened.name} took its end")
+        _resolve(opened, alert.key)
+
+
+def _resolve(opened: Pager, key: str) -> None:
+    try:
+        opened.resolve(key)
+    except DeliveryFailed:
+        # Nothing tries again for a test.
+        click.echo(f"The test page is still open: resolve it in {opened.name}.")
+        raise
+    click.echo(f"{opened.name} took its end")

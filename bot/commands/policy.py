@@ -22,6 +22,7 @@ from bot.commands.policy_explain import explain
 from bot.commands.policy_files import json_option, plain_errors, policy_option, print_json, read_or_exit
 from bot.commands.policy_replay import replay
 from bot.commands.policy_schedules import AskedSchedules
+from bot.commands.policy_secrets import note_missing
 from bot.commands.policy_test import test
 from bot.commands.terminal import FILE, Ink, color_option, count_of
 from bot.settings import read_settings
@@ -31,6 +32,7 @@ from core.invalid_policy import PolicyProblem
 from core.policy import Policy
 from core.policy.editor_schema import write_schema
 from core.policy.loader import MoreFound, check_with_notes
+from core.policy.rules import PolicyDocument
 from core.services.policy_trail import CHAIN, find_version, iterate_versions
 
 _DIGITS_SHOWN: Final = 12
@@ -44,16 +46,23 @@ def policy() -> None:
 @policy.command()
 @click.argument("path", required=False, type=FILE)
 @policy_option
-@click.option("--offline", is_flag=True, help="Don't ask the sources of on-call schedules whether the schedules exist.")
+@click.option("--offline", is_flag=True, help="Don't ask the sources of on-call schedules, and look for no secret.")
 @json_option
 @color_option
 def check(path: str | None, policy_path: str, *, offline: bool, as_json: bool) -> None:
     """List every mistake in a policy file, with its line and how to fix it, and what is probably not meant.
 
-    The source of each on-call schedule is asked whether it exists.
+    The source of each on-call schedule is asked whether it exists. Secrets for tickets and pages that aren't here are
+    named.
     """
     named, asked = path or policy_path, AskedSchedules()
-    find_more = (lambda _: MoreFound()) if offline else asked
+
+    def find_more(document: PolicyDocument) -> MoreFound:
+        if offline:
+            return MoreFound()
+        found = asked(document)
+        return MoreFound(found.mistakes, (*found.notes, *note_missing(document)))
+
     loaded, notes = read_or_exit(named, partial(check_with_notes, find_more=find_more), as_json=as_json)
     if as_json:
         _print_check(named, loaded, notes, asked.names)

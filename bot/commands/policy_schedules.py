@@ -6,12 +6,11 @@ is a note, so that a check without the secrets, or while a source is down, says 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
-from pydantic import BaseModel
-
-from core.errors import CountersignError, InvalidInput
+from bot.commands.policy_secrets import find_missing_secret
+from core.errors import CountersignError
 from core.policy.loader import MoreFound
 from core.policy.mistake import Mistake
 from core.policy.on_call_config import DEMO_SCHEDULE, OnCallConfig
@@ -19,7 +18,6 @@ from core.policy.rules import PolicyDocument
 from core.schedules.base import ScheduleRefused, ScheduleSource
 from core.schedules.ical_process import check_libraries
 from core.schedules.opening import open_source
-from core.targets.secret_source import is_secret_source, read_secret
 from core.targets.words import one_line
 
 OpenSchedule = Callable[[str, OnCallConfig], ScheduleSource]
@@ -65,26 +63,14 @@ class AskedSchedules:
 
 def _find_missing(config: OnCallConfig) -> tuple[str, str] | None:
     """What isn't here, a secret or a library, and what to do; None when nothing is missing."""
-    for each in _texts(config.source):
-        if is_secret_source(each):
-            try:
-                read_secret(each)
-            except InvalidInput as missing:
-                return missing.problem, "Set it here too, or use --offline."
+    if (missing := find_missing_secret(config.source)) is not None:
+        return missing, "Set it here too, or use --offline."
     try:
         if config.ical is not None:
             check_libraries()
     except ScheduleRefused as refused:
         return "the libraries that read calendars aren't installed", refused.fix
     return None
-
-
-def _texts(config: BaseModel) -> Iterator[str]:
-    for _, value in config:
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, BaseModel):
-            yield from _texts(value)
 
 
 def _short(text: str) -> str:

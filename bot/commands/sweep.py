@@ -36,6 +36,7 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
     from bot.slack.clock_watch import ask_for_time  # noqa: PLC0415 - see above
     from bot.wiring.instance import build_services, build_sinks, build_sweeper, open_sweep_ports  # noqa: PLC0415 - see above
     from bot.wiring.on_call import open_roster  # noqa: PLC0415 - see above
+    from bot.wiring.paging import build_paging, find_workspace  # noqa: PLC0415 - see above
 
     settings = read_settings(store=store).require_audit_key()
     slack_settings = read_slack_settings().require_bot_token()
@@ -49,7 +50,8 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
         with closing(roster), closing(services.targets):
             # Whom to notify: it is not looked up while something is being sent.
             roster.look(SCHEDULES_SECONDS)
-            sweeper = build_sweeper(services, build_sinks(ports, roster=roster))
+            paging = build_paging(ports, find_workspace(ports))
+            sweeper = build_sweeper(services, build_sinks(ports, paging, roster))
             if retry_parked:
                 click.echo(f"retrying {count_of(sweeper.retry_parked(), 'failed notification')}")
             swept = sweeper.sweep()

@@ -19,7 +19,8 @@ from bot.doctor.pager_checks import check_pager
 from bot.doctor.setting_checks import AllSettings, check_settings, examine_all
 from bot.doctor.slack_calls import PatientSlack
 from bot.doctor.slack_checks import SlackChecks
-from bot.doctor.store_checks import check_store
+from bot.doctor.store_checks import check_store, check_tables_of
+from bot.doctor.ticket_checks import check_tickets
 from bot.settings import Settings, SlackSettings
 from bot.slack.manifest import needs_email
 from core.clock import Clock
@@ -45,10 +46,28 @@ def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
     if policy.found is not None:
         yield from check_schedules(policy.found, clock, _people_finder(slack, policy.found, clock))
         yield from check_pager(policy.found)
+        yield from check_tickets(policy.found, clock)
     if settings is not None and "store" not in read.deployment.bad:
         is_keyring_known = not {"audit_key", "audit_signing_key"} & read.deployment.bad
         yield from check_store(settings, clock, with_content=is_keyring_known)
     yield from _name_skipped(read, policy.found)
+
+
+def examine_start(store: str | None, clock: Clock) -> Iterator[CheckResult]:
+    """Check only what `serve` can't do without: settings, policy, tokens and tables. `store` as in `examine`.
+
+    It is for a container that runs before `serve`. What else may be wrong doesn't keep an instance from starting: a
+    channel that was renamed, or somebody without an MFA code, would stop emergencies, too.
+    """
+    read = examine_all(store)
+    yield from check_settings(read)
+    settings, slack = read.deployment.settings, read.slack.settings
+    if settings is not None and "policy" not in read.deployment.bad:
+        yield from _PolicyCheck().load(settings)
+    if slack is not None and "api_url" not in read.slack.bad:
+        yield from _check_tokens(read, SlackChecks(slack.bot_token, slack.api_url, clock), slack)
+    if settings is not None and "store" not in read.deployment.bad:
+        yield from check_tables_of(settings)
 
 
 @dataclass
@@ -59,6 +78,17 @@ class _PolicyCheck:
 
     def run(self, settings: Settings, *, is_mfa_readable: bool) -> Iterator[CheckResult]:
         """Load it, and look who may write it."""
+        yield from self.load(settings)
+        if self.found is None:
+            return
+        for writer in find_writers(settings.policy):
+            what, _, fix = writer.partition(" Run: ")
+            yield wrong(f"policy: {what}", f"Run: {fix}")
+        if is_mfa_readable:
+            yield from check_mfa(self.found, settings.mfa_secrets)
+
+    def load(self, settings: Settings) -> Iterator[CheckResult]:
+        """Load it."""
         try:
             self.found = load_policy(settings.policy)
         except InvalidPolicy as error:
@@ -66,11 +96,14 @@ class _PolicyCheck:
                 yield wrong(f"policy: {error.source}:{each.line}: {each.path}: {each.problem}", each.fix)
             return
         yield fine(f"policy: {settings.policy}, digest {self.found.digest[:12]}")
-        for writer in find_writers(settings.policy):
-            what, _, fix = writer.partition(" Run: ")
-            yield wrong(f"policy: {what}", f"Run: {fix}")
-        if is_mfa_readable:
-            yield from check_mfa(self.found, settings.mfa_secrets)
+
+
+def _check_tokens(read: AllSettings, checks: SlackChecks, slack: SlackSettings) -> Iterator[CheckResult]:
+    if slack.bot_token.get_secret_value():
+        yield from checks.check_token()
+    # Another token than the bot's: what is wrong with one says nothing about the other.
+    if read.is_socket_mode and slack.app_token is not None and not checks.is_unreachable:
+        yield from checks.check_app_token(slack.app_token)
 
 
 def _check_slack(read: AllSettings, slack: SlackSettings, policy: Policy | None, clock: Clock) -> Iterator[CheckResult]:

@@ -6,7 +6,8 @@ every use of it is judged again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from bot.views.help import ALL_ABILITIES, Abilities
@@ -18,6 +19,9 @@ from core.policy import Policy, PolicySource
 from core.policy.decision import Decision
 from core.services.membership import Judging
 
+_ASKED: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATE: Final = datetime(2001, 1, 1, tzinfo=UTC)
+"""So long after it was asked for that every step has come."""
 _SOMEBODY_ELSE: Final = UserId("U00000000")
 """Deciding is about what somebody else did; nobody has this id."""
 
@@ -36,7 +40,7 @@ def find_abilities(policy: PolicySource, directory: Directory, person: Actor) ->
     return Abilities(
         may_request=bool(terms),
         may_start_later=any(rule.starts_within is not None for rule in terms if rule is not None),
-        may_decide=any(_judge_deciding(rules, known, name).is_allowed for name in rules.document.profiles),
+        may_decide=any(each.is_allowed for each in _judge_deciding(rules, known)),
         may_declare=bool(rules.declarable_profiles(known)),
         is_admin=rules.judge_admin(known).is_allowed,
         reason_codes=_reason_codes(rules, known),
@@ -45,7 +49,7 @@ def find_abilities(policy: PolicySource, directory: Directory, person: Actor) ->
 
 def _needed(rules: Policy, known: Actor) -> frozenset[Need]:
     needed = rules.needed_to_request(known) | rules.needed_to_declare(known) | rules.judge_admin(known).needs
-    return needed.union(*(_judge_deciding(rules, known, name).needs for name in rules.document.profiles))
+    return needed.union(*(each.needs for each in _judge_deciding(rules, known)))
 
 
 def _reason_codes(rules: Policy, known: Actor) -> Sequence[str]:
@@ -55,5 +59,13 @@ def _reason_codes(rules: Policy, known: Actor) -> Sequence[str]:
     return tuple(code for code in ReasonCode if code in allowed)
 
 
-def _judge_deciding(rules: Policy, known: Actor, profile: str) -> Decision:
-    return rules.judge_close(known, profile=profile, invoker=_SOMEBODY_ELSE)
+def _judge_deciding(rules: Policy, known: Actor) -> Iterator[Decision]:
+    """For each profile whether they decide on events, and for each rule whether on requests, escalated or not."""
+    document = rules.document
+    for profile in document.profiles:
+        yield rules.judge_close(known, profile=profile, invoker=_SOMEBODY_ELSE)
+    for rule in document.approval:
+        covered = next((each for each in document.profiles if rule.covers(each)), "")
+        yield rules.judge_decider(
+            "deny", known, profile=covered, rule=rule.name, requester=_SOMEBODY_ELSE, waits_since=_ASKED, now=_LATE
+        )

@@ -112,7 +112,11 @@ class HomeInteractions:
             return home_notice(not_let_in(refusal.reasons), outcome)
         except CountersignError as error:
             return home_notice(explain(error, self._clock.now(), user_id), outcome)
-        return home_tab(page, self._clock.now(), may_request=may_request, may_break=may_break, outcome=outcome)
+        # In hand or not at all: the tab waits for no schedule.
+        known = self._directory.known(user_id)
+        duties = known.duties.values() if known is not None else ()
+        now = self._clock.now()
+        return home_tab(page, now, may_request=may_request, may_break=may_break, outcome=outcome, duties=duties)
 
 
 def cut_home(lists: Sequence[HomeList[Any]], state: HomeState) -> HomePage:

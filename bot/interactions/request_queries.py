@@ -124,8 +124,8 @@ class RequestQueries:
             return ""
         policy, now = self._policy.current(), self._clock.now()
         waiting, about = policy.waiting, (request.rule, request.profile)
-        anytime = policy.notifications.people.leaves(waiting.anytime(*about, request.waits_since, now))
-        steps = waiting.steps(*about, request.waits_since)
+        anytime = policy.notifications.people.leaves(waiting.anytime(*about, waiting.urgent_since(request), now))
+        steps = waiting.steps_of(request)
         terms = WaitingTerms(
             next_step=next((each for each in steps if now < each.at < request.expires_at), None),
             hours=waiting.hours(*about),

@@ -80,6 +80,10 @@ class PagePlanner:
         is_waiting = request.status is RequestStatus.PENDING and not request.is_overdue(now)
         if not is_waiting or request.awaits_confirmation or not policy.notifications.pages_request(request.rule):
             return None
+        since = policy.waiting.urgent_since(request)
+        if now < since:
+            # Nobody is woken for access next week.
+            return None
         who, length = self._who(request.requester), format_duration(request.duration)
         later = f" from {_at(request.starts_at)}" if request.starts_at is not None else ""
         details = {"rule": request.rule, "decide by": _at(request.expires_at)}
@@ -87,7 +91,7 @@ class PagePlanner:
             key=request.id,
             summary=f"{who} requests {request.profile} for {length}{later}: approval needed",
             severity=Severity.ERROR,
-            at=request.waits_since,
+            at=since,
             kind="request",
             profile=request.profile,
             details=details | self._about(request, request.requester, policy),

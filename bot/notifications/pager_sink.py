@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from bot.notifications.page_plan import FindName, PagePlanner, PageSubject, ends_page, may_page
 from core.access.grant import Grant, GrantId
 from core.access.session import Session, SessionId
-from core.audit.trail import AuditEntry
+from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import Clock
 from core.errors import DeliveryFailed, NotFound, StoreError
@@ -89,7 +89,9 @@ class PagerSink:
         """Page people, or take a page back, if that is what the entry means. Raises DeliveryFailed."""
         config = self._policy.current().notifications.pager
         try:
-            if ends_page(entry.chain, entry.event):
+            if entry.event is AuditAction.PAGE_DUE:
+                self._trigger_due(entry, config)
+            elif ends_page(entry.chain, entry.event):
                 self._resolve(entry, config)
             elif config is not None and may_page(entry.chain, entry.event):
                 self._trigger(entry, config)
@@ -98,6 +100,16 @@ class PagerSink:
             return
         except StoreError as error:
             raise DeliveryFailed(f"{entry.chain}: {error}") from error
+
+    def _trigger_due(self, entry: AuditEntry, config: PagerConfig | None) -> None:
+        """Page for a record whose own chain this entry isn't in, so that its end may be delivered at the same time."""
+        if config is None or entry.record is None:
+            return
+        about = entry.model_copy(update={"chain": entry.record})
+        self._trigger(about, config)
+        policy, now = self._policy.current(), self._clock.now()
+        if self._planner.plan(self._load(about.chain), about.event, policy, now) is None:
+            self._resolve(about, config)
 
     def _trigger(self, entry: AuditEntry, config: PagerConfig) -> None:
         record, now = self._load(entry.chain), self._clock.now()

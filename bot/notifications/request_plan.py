@@ -104,7 +104,7 @@ class RequestPlans:
     def _escalated(self, entry: AuditEntry, shown: ShownRequest, policy: Policy) -> NotificationPlan:
         """Whom the steps of this entry name are notified, by the policy in force: it says who can decide."""
         request, number = shown.record, entry.details.get("steps")
-        steps = policy.waiting.steps(request.rule, request.profile, request.waits_since)
+        steps = policy.waiting.steps_of(request)
         first = entry.details.get("from_step")
         come = [each for each in steps if _is_within(each.number, first, number) and each.has_come(shown.read_at)]
         if request.status is not RequestStatus.PENDING:

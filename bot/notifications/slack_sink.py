@@ -118,20 +118,22 @@ class SlackSink:
             elif entry.event in notifier.plans:
                 self._notify(entry, notifier, notifier.load(record_id))
 
-    def refresh(self, record_chain: str, *, clicked: MessageRef | None = None) -> None:
+    def refresh(self, record_chain: str, *, clicked: MessageRef | None = None) -> bool:
         """Update a record's card after a click on an outdated one, and the clicked message if it is a different one.
 
-        Posts nothing and raises nothing: a failure is logged, and the next such click tries again.
+        Posts nothing and raises nothing: a failure is logged, and the next such click tries again. False then.
         """
         kind, _, record_id = record_chain.partition("#")
         notifier = self._notifiers.get(kind)
         if notifier is None:
-            return
+            return True
         try:
             with _translating_errors(record_chain):
                 self._cards.refresh(self._calls(record_chain), notifier, notifier.load(record_id), clicked)
         except DeliveryFailed as failure:
             _log.warning("a card could not be refreshed: %s", failure.problem)
+            return failure.is_final
+        return True
 
     def _notify(self, entry: AuditEntry, notifier: Notifier[Any], shown: ShownRecord[Any]) -> None:
         calls, steps = self._calls(entry.chain), Steps(self._posted, entry.chain, self._wants_dm)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from bot.observability.access_metrics import AccessMetrics
 from bot.observability.metrics import Metrics
+from bot.observability.ticket_metrics import TicketMetrics
 from core.access.grant import Grant
 from core.audit.trail import AuditAction, EntryDraft
 from core.record import Record
@@ -25,6 +26,7 @@ class Watcher:
         self._metrics = metrics
         self._hears: list[Callable[[Record], None]] = []
         self.access = AccessMetrics(metrics.registry)
+        self.tickets = TicketMetrics(metrics.registry)
 
     def add_hearer(self, hear: Callable[[Record], None]) -> None:
         """Call this with every record that this process commits. It neither waits nor raises."""

@@ -6,7 +6,7 @@ part is shown is in the view, so any instance can redraw it. The outcome of a cl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Block, Message, actions, button, code, context, divider, escape, heading, moment, mrkdwn
 from bot.views.home_state import OVERVIEW, SHOW, HomeFilter, HomeState, SectionKey
+from core.duty import Duty, schedule_of
 
 ASK: Final = "home:ask"
 BREAK: Final = "home:break"
@@ -24,6 +25,7 @@ ROWS_PER_PAGE: Final = 8
 """Of one part: with five blocks each, there is room for the longest outcome."""
 MAX_BLOCKS: Final = 100
 """Slack's limit for a view."""
+MAX_SCHEDULES: Final = 5
 BEFORE: Final = -1
 """The place before all sections."""
 WAITING: Final = (SectionKey.EVENTS, SectionKey.DECIDE, SectionKey.REVIEW)
@@ -86,10 +88,14 @@ def home_tab(
     may_request: bool = True,
     may_break: bool = False,
     outcome: HomeOutcome | None = None,
+    duties: Iterable[Duty] = (),
 ) -> Block:
-    """The tab as a view. `may_request`, `may_break`: this person can do so for some profile."""
+    """The tab as a view. `may_request`, `may_break`: this person can do so for some profile.
+
+    `duties` are what is known of their being on call.
+    """
     told = _told(outcome)
-    top = [*_buttons(may_request=may_request, may_break=may_break), _filters(page)]
+    top = [*_buttons(may_request=may_request, may_break=may_break), *_on_call(duties), _filters(page)]
     small = f"As of {moment(now)} · {code(f'{ACCESS} help')} lists what you can type"
     bottom = [*_paging(page.state, page.pages), context(small)]
     parts = _fitting(page, MAX_BLOCKS - len(told) - len(top) - len(bottom) - 1)
@@ -132,6 +138,16 @@ def _buttons(*, may_request: bool, may_break: bool) -> list[Block]:
     break_ = [button("Break the glass…", BREAK, "form", style="danger")] if may_break else []
     rows = [actions("home", *ask, *break_, button("Notifications…", NOTIFY, "form"))]
     return rows if may_request else [*rows, context(NOTHING_TO_REQUEST)]
+
+
+def _on_call(duties: Iterable[Duty]) -> list[Block]:
+    """One line for all schedules in which they are on call now."""
+    now = sorted((each for each in duties if each.is_on_call), key=lambda each: each.name)[:MAX_SCHEDULES]
+    shifts = [
+        f"{code(schedule_of(each.name))}{f' until {moment(each.ends_at)}' if each.ends_at is not None else ''}"
+        for each in now
+    ]
+    return [context(f":bell: You're on call in {', '.join(shifts)}")] if shifts else []
 
 
 def _filters(page: HomePage) -> Block:

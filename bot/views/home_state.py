@@ -119,7 +119,7 @@ _SECTIONS: Final[dict[SectionKey, tuple[str, str, tuple[HomeFilter, ...]]]] = {
     ),
     SectionKey.REVIEW: ("Waiting for your review", "Nothing is waiting for your review.", (HomeFilter.REVIEW,)),
     SectionKey.ACCESS: (
-        "Your access now",
+        "Your access",
         "You have no active access from requests.",
         (HomeFilter.LIVE, HomeFilter.MINE),
     ),

@@ -28,5 +28,5 @@ def _acknowledged(page: PageLedger) -> Block | None:
     if taken is None or page.pager is None:
         return None
     who = plain(f"Acknowledged by {taken.by} in {page.pager}", _MAX_LINE)
-    when = {"type": "mrkdwn", "text": f"· {moment(taken.at)}", "verbatim": True}
+    when = {"type": "mrkdwn", "text": moment(taken.at), "verbatim": True}
     return {"type": "context", "elements": [who, when]}

@@ -29,6 +29,7 @@ from bot.views.block_kit import (
     people,
 )
 from core.audit.trail import AuditAction, AuditEntry
+from core.pagers.page_ledger import PageLedger
 from core.policy.duty_words import kept_schedules
 from core.request import Request
 from core.services.timeline import RequestTimeline, Timeline
@@ -84,7 +85,8 @@ def request_timeline(read: RequestTimeline) -> Message:
 
 
 def _message(title: str, facts: Sequence[str], record_id: str, read: Timeline | RequestTimeline, chain: str) -> Message:
-    lines = sorted([*_steps(read.entries, chain), *_notifications(read.places)], key=lambda line: line[0])
+    found = [*_steps(read.entries, chain), *_notifications(read.places), *_paged(read.page)]
+    lines = sorted(found, key=lambda line: line[0])
     shown = list(islice(_fitting(text for _, text in lines), MAX_LINES))
     blocks: list[Block] = [mrkdwn(title), context(" · ".join(facts)), *_sections(shown)]
     if len(lines) > len(shown):
@@ -161,6 +163,16 @@ def _notifications(places: Mapping[str, MessageRef]) -> Iterator[tuple[datetime,
             )
             where = f"to <@{escape(name.rpartition(':')[2])}>" if kind == "dm" else f"in <#{escape(place.channel)}>"
             yield at, f"{moment(at, form='{date_short} {time_secs}')} · {what} {where}"
+
+
+def _paged(page: PageLedger | None) -> Iterator[tuple[datetime, str]]:
+    if page is None or page.pager is None or page.paged_at is None:
+        return
+    yield page.paged_at, f"{moment(page.paged_at, form='{date_short} {time_secs}')} · people were paged in {page.pager}"
+    if (taken := page.acknowledgement) is not None:
+        # The name is the pager's, not Slack's.
+        at = moment(taken.at, form="{date_short} {time_secs}")
+        yield taken.at, f"{at} · {code(taken.by)} acknowledged the page in {page.pager}"
 
 
 def _posted_at(place: MessageRef) -> datetime | None:

@@ -6,6 +6,7 @@ Invariant: building starts nothing and calls nothing. Without a pager in the pol
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bot.background.pages import PageWatch
@@ -14,7 +15,9 @@ from bot.notifications.card_links import CardLinks
 from bot.notifications.page_plan import FindName
 from bot.notifications.pager_sink import PagerSink
 from bot.observability.page_metrics import PageMetrics
+from bot.slack.installation import find_installation
 from bot.wiring.ports import Ports
+from core.errors import CountersignError
 from core.pagers.opening import Pagers
 from core.pagers.pages import Pages
 
@@ -40,6 +43,15 @@ class Paging:
             Component("the pager", stop=self.pagers.close),
             Component("the watch for acknowledgements", watch.start, watch.stop),
         ]
+
+
+def find_workspace(ports: Ports) -> str | None:
+    """The workspace's address, for links in pages; None without a pager, or while Slack doesn't say."""
+    if ports.policy.current().notifications.pager is None:
+        return None
+    with suppress(CountersignError):
+        return (ports.installation or find_installation(ports.client)).url
+    return None
 
 
 def build_paging(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from bot.background import AccessWork, Sweeper, TerminalWork
+from bot.background.urgent_pages import UrgentPages
+from bot.background.waiting_cards import WaitingCards
 from bot.notifications import slack_calls
 from bot.notifications.slack_sink import SlackSink
 from bot.observability.watcher import Watcher
@@ -68,7 +70,8 @@ def build_services(
     roles = AwsRoles(stores, clock, targets.config_of, ports.aws_clients)
     targets.open_with(AWS_ROLE, roles.open)
     open_ticket = ports.tickets or partial(open_checker, clock=clock, seconds=ports.ticket_seconds)
-    tickets = TicketChecks(open_ticket, ports.ticket_seconds)
+    on_checked = watcher.tickets.checked if watcher is not None else None
+    tickets = TicketChecks(open_ticket, ports.ticket_seconds, on_checked)
     requests = RequestService(
         stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets, tickets=tickets
     )
@@ -109,4 +112,9 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
         access=services.access, grants=services.grants, terminals=TerminalWork(services.sessions, services.devices),
     )  # fmt: skip
     sweeper.summary = MonthlySummary(services.stores, policy, services.clock)
+    pages = UrgentPages(services.stores, policy, services.clock)
+    sweeper.more = {"page for access that starts soon": pages.page_due}
+    if slack := next((sink for sink in sinks if isinstance(sink, SlackSink)), None):
+        cards = WaitingCards(services.stores, policy, services.clock, services.roster, slack.refresh)
+        sweeper.more |= {"draw cards when others can decide": cards.redraw_due}
     return sweeper

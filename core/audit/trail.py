@@ -80,6 +80,7 @@ class AuditAction(StrEnum):
     CHECKPOINT_SEALED = "checkpoint_sealed"
     MONTHLY_SUMMARY = "monthly_summary"
     PAGE_ACKNOWLEDGED = "page_acknowledged"
+    PAGE_DUE = "page_due"
     AUDIT_KEY_RETIRED = "audit_key_retired"
     SEAL_BROKEN = "seal_broken"
     GRANT_CREATED = "grant_created"

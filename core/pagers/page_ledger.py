@@ -14,7 +14,7 @@ from core.ledger import Ledger
 from core.pagers.base import PageAcknowledgement
 
 PAGES_LEDGER: Final = "PAGES"
-_KEPT_FOR: Final = timedelta(days=400)
+KEPT_FOR: Final = timedelta(days=400)
 """Longer than any record that its card may still show."""
 _LONG_AGO: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
@@ -72,4 +72,4 @@ class PageLedger(Ledger):
 
     def kept_until(self) -> datetime:
         """When no card shows it any more."""
-        return (self.paged_at or _LONG_AGO) + _KEPT_FOR
+        return (self.paged_at or _LONG_AGO) + KEPT_FOR

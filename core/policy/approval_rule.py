@@ -21,6 +21,8 @@ from core.policy.rule_fields import DecisionTime, LimitWindow, RequestDuration, 
 from core.policy.ticket_config import TicketConfig
 from core.policy.time_window import TimeWindow
 
+URGENT_BEFORE: Final = timedelta(hours=1)
+"""How long before a start that is far ahead people are paged, unless the steps of the escalation need more."""
 ASK_BEFORE_END: Final = timedelta(minutes=10)
 """How long before the end of access its holder is asked what is next, where the rule doesn't say."""
 
@@ -129,6 +131,12 @@ class ApprovalRule(Rule):
             # Both were checked when they were read, as the durations and people of the file that they are.
             return (EscalationStep.model_construct(after=self.escalate_after, to=self.escalate_to),)
         return self.escalation or ()
+
+    @property
+    def urgent_before(self) -> timedelta:
+        """How long before a start a decision is urgent: long enough for every step, and for people to react to it."""
+        steps = self.steps()
+        return min(max(URGENT_BEFORE, 2 * steps[-1].after if steps else timedelta()), self.decide_within)
 
     @model_validator(mode="after")
     def _escalates_one_way(self) -> Self:

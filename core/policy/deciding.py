@@ -78,7 +78,7 @@ def is_in_hours(people: People, actor: Actor, rule: ApprovalRule, stepped: Selec
     opens = window.next_opening(now) if now is not None else None
     text = f"approvers of rule {rule.name} may approve only in their hours, {window}"
     if opens is not None:
-        text += f", which open next on {write_moment(opens)}"
+        text += f", next from {write_moment(opens)}"
     if anytime:
         text += f"; {', '.join(map(str, anytime))} may approve now"
     return Judgment(is_met=False, text=text)

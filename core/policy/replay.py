@@ -166,7 +166,7 @@ def _votes(history: _History, request: Request, decision: RequestDecision) -> It
                     profile=request.profile,
                     rule=decision.rule or "",
                     requester=request.requester,
-                    waits_since=request.waits_since,
+                    waits_since=history.policy.waiting.urgent_since(request),
                     now=at,
                 ),
             )

@@ -5,10 +5,11 @@ Invariant: nobody decides on their own request. A request is judged under the ru
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from functools import partial
+from typing import Final, Literal
 
 from core.actor import Actor, UserId
 from core.policy import conditions
@@ -16,11 +17,15 @@ from core.policy.asking_next import LaterStep, find_next
 from core.policy.conditions import judge
 from core.policy.deciding import HOURS, find_come, find_own_step, find_stepped, is_decider, is_in_hours
 from core.policy.decision import Condition, Decision, GivenWithVote, RequestDecision, are_all_met, decide
+from core.policy.escalation_config import TimedStep
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, PolicyDocument
 from core.policy.service_rules import no_service
 from core.policy.start_rules import judge_start
+
+TWO_PEOPLE: Final = "two people"
+"""The name of the condition that nobody decides about themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +113,14 @@ class RequestRules:
             found.append(judge("approver", lambda: is_decider(self.people, approver, made_under, stepped)))
             if action == "approve" and made_under.approver_hours is not None:
                 found.append(judge(HOURS, lambda: is_in_hours(self.people, approver, made_under, stepped, now)))
-        other = judge(
-            "two people",
-            lambda: conditions.is_someone_else(
-                self.people, approver, requester, role="the requester", act="decides on their own request"
-            ),
-        )
-        found.append(other)
-        if asked_by is not None:
-            found.append(judge("two people", lambda: self._is_not_asker(approver, asked_by)))
+        others = self._are_others(approver, requester, asked_by)
+        found += others
         if made_under is not None:
-            is_involved = any(each.name == other.name and not each.is_met for each in found)
+            # Whom to ask instead, or when they may decide themselves.
             involved = {requester, asked_by or requester}
-            found += (
-                self._find_next(approver, involved, made_under, waits_since, now)
-                if is_involved
-                else self._find_own_step(approver, made_under, waits_since, now)
-            )
+            if not are_all_met(others):
+                found += self._find_next(approver, involved, made_under, waits_since, now)
+            found += self._find_own_step(approver, made_under, found, find_come(made_under, waits_since, now))
         if made_under is not None and given is not None:
             found += conditions.are_given(made_under, given)
         return decide(action, rule if made_under else None, tuple(found), self.digest)
@@ -153,19 +149,25 @@ class RequestRules:
         return [found] if found is not None else []
 
     def _find_own_step(
-        self, approver: Actor, rule: ApprovalRule, waits_since: datetime | None, now: datetime | None
+        self, approver: Actor, rule: ApprovalRule, found: Sequence[Condition], come: Sequence[TimedStep]
     ) -> list[Condition]:
         """When they may decide, for a person who can't yet."""
-        come, stepped = find_come(rule, waits_since, now), find_stepped(rule, waits_since, now)
-        can = judge("approver", lambda: is_decider(self.people, approver, rule, stepped))
-        if waits_since is None or can.is_met or can.needs:
+        unmet = [each for each in found if not each.is_met]
+        if not unmet or any(each.needs or each.name not in {"approver", HOURS} for each in unmet):
             return []
-        found = find_own_step(self.people, approver, rule, come)
-        return [found] if found is not None else []
+        own = find_own_step(self.people, approver, rule, come)
+        return [own] if own is not None else []
 
-    def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:
-        role, act = "the person who asked for it", "decides on what they asked for"
-        return conditions.is_someone_else(self.people, approver, asked_by, role=role, act=act)
+    def _are_others(self, approver: Actor, requester: UserId, asked_by: UserId | None) -> tuple[Condition, ...]:
+        """Is this person neither the requester nor who asked for them?"""
+        roles = [(requester, "the requester", "decides on their own request")]
+        if asked_by is not None:
+            roles.append((asked_by, "the person who asked for it", "decides on what they asked for"))
+        check = conditions.is_someone_else
+        return tuple(
+            judge(TWO_PEOPLE, partial(check, self.people, approver, each, role=role, act=act))
+            for each, role, act in roles
+        )
 
     def _judge_auto_approval(
         self, rule: ApprovalRule, requester: Actor, duration: timedelta, opens_at: datetime

@@ -16,6 +16,7 @@ from core.policy.escalation_config import TimedStep, find_reminder, time_steps
 from core.policy.principals import People
 from core.policy.rules import ApprovalRule, PolicyDocument
 from core.policy.time_window import TimeWindow
+from core.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +31,33 @@ class WaitingRules:
         made_under = self._in_force(rule, profile)
         return made_under.remind_after if made_under is not None else None
 
-    def reminder_at(
-        self, rule: str, profile: str, waits_since: datetime, halfway: datetime | None = None
-    ) -> datetime | None:
-        """When people are reminded: not while a step has just asked them, nor while nobody may approve.
+    def urgent_since(self, request: Request) -> datetime:
+        """Since when people are to decide soon: at once, or some time before a start that is far ahead.
 
-        `halfway` is when half of the wait for a start is over: if it comes first, they are reminded then.
+        A request escalates and pages from then on. It depends on nothing but the request and this policy version.
         """
-        wait, steps = self.remind_after(rule, profile), self.steps(rule, profile, waits_since)
+        made_under = self._in_force(request.rule, request.profile)
+        if request.starts_at is None or made_under is None:
+            return request.waits_since
+        return max(request.waits_since, request.starts_at - made_under.urgent_before)
+
+    def reminder_at(self, request: Request) -> datetime | None:
+        """When people are reminded: not while a step has just asked them, nor while nobody may approve."""
+        rule, profile, since = request.rule, request.profile, self.urgent_since(request)
+        wait, steps = self.remind_after(rule, profile), self.steps(rule, profile, since)
         if wait is None:
             return None
-        due_at = min(waits_since + wait, halfway or waits_since + wait)
+        # Long before a start, people are reminded too: that wakes nobody. Of one that is near, halfway to it.
+        due_at = min(request.waits_since + wait, request.halfway or request.waits_since + wait)
         at, hours = find_reminder(steps, due_at), self.hours(rule, profile)
-        if hours is None or hours.is_open(at) or self.anytime(rule, profile, waits_since, at):
+        if hours is None or hours.is_open(at) or self.anytime(rule, profile, since, at):
             return at
         opens = hours.next_opening(at)
         return find_reminder(steps, opens) if opens is not None else at
+
+    def steps_of(self, request: Request) -> tuple[TimedStep, ...]:
+        """The steps of this request's escalation, in order, with the time of each."""
+        return self.steps(request.rule, request.profile, self.urgent_since(request))
 
     def steps(self, rule: str, profile: str, waits_since: datetime) -> tuple[TimedStep, ...]:
         """The steps of its escalation, in order, with the time of each."""

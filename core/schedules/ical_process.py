@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -21,10 +22,12 @@ from core.schedules.base import ScheduleRefused, ScheduleUnavailable, Shift
 
 CPU_SECONDS: Final = 20
 WAIT_SECONDS: Final = 60.0
-MEMORY_BYTES: Final = 1024 * 1024 * 1024
+MEMORY_BYTES: Final = 512 * 1024 * 1024
+"""A feed of 5 MiB takes 380 MiB at most."""
 OUT_OF_MEMORY: Final = 9
 """The exit code of a process that needed more."""
 _ROOT: Final = Path(__file__).parents[2]
+_OOM_SCORE: Final = Path("/proc/self/oom_score_adj")
 _KEPT: Final = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 """What Python itself may need to start."""
 _LIBRARIES: Final = ("icalendar", "recurring_ical_events", "x_wr_timezone")
@@ -150,10 +153,15 @@ def make_report(task: CalendarTask, feed: bytes) -> CalendarReport:
 
 
 def limit_process(cpu_seconds: int) -> None:
-    """How much this process may use from now on."""
+    """How much this process may use from now on. Where memory is short, the system ends it first, and not the bot."""
+    with suppress(OSError):
+        _OOM_SCORE.write_text("1000", encoding="ascii")
     try:
         import resource  # noqa: PLC0415 - there is none on Windows, where only the waiting is limited
     except ImportError:
         return
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    for kind, most in ((resource.RLIMIT_CPU, cpu_seconds), (resource.RLIMIT_AS, MEMORY_BYTES)):
+        # The machine may allow less already, and that can't be raised.
+        allowed = [each for each in resource.getrlimit(kind) if each != resource.RLIM_INFINITY]
+        least = min([most, *allowed])
+        resource.setrlimit(kind, (least, least))

@@ -19,7 +19,7 @@ from core.schedules.base import ScheduleRefused, ScheduleUnavailable
 from core.schedules.web import ScheduleWeb, read_key
 
 IDENTITY_URL: Final = "https://identity.pagerduty.com/oauth/token"
-"""One for all regions: which one is meant stands in the scope."""
+"""One for all regions: which one is meant is in the scope."""
 SCOPES: Final = "oncalls.read schedules.read users.read"
 _NAME: Final = "PagerDuty"
 _SPARE_SECONDS: Final = 300.0

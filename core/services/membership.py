@@ -116,7 +116,7 @@ class Judging:
         given: GivenWithVote | None = None,
     ) -> Decision:
         """May this person decide on this request at this moment, with what came with an approval?"""
-        waits_since = request.waits_since if not request.awaits_confirmation else None
+        waits_since = self.policy.waiting.urgent_since(request) if not request.awaits_confirmation else None
         if not {request.requester, request.asked_by}.isdisjoint(self.policy.ids_of(person.id)):
             # They can't decide, and the refusal names whom to ask, which depends on whether they are on call.
             self.ask(person, lambda known: self.policy.notifications.schedules_of(request.rule) - known.duties.keys())

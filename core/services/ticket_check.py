@@ -42,12 +42,19 @@ _log = logging.getLogger("countersign.tickets")
 
 
 class TicketChecks:
-    """Asks ticket systems, each time on a thread of its own. `open_checker` opens one. Safe for threads."""
+    """Asks ticket systems, each time on a thread of its own. Safe for threads.
+
+    `open_checker` opens one; `on_checked` is called with what came of each check.
+    """
 
     def __init__(
-        self, open_checker: Callable[[TicketCheckConfig], TicketChecker] | None, wait_seconds: float = CHECK_SECONDS
+        self,
+        open_checker: Callable[[TicketCheckConfig], TicketChecker] | None,
+        wait_seconds: float = CHECK_SECONDS,
+        on_checked: Callable[[TicketCheckConfig, TicketFound], None] | None = None,
     ) -> None:
         self._open_checker = open_checker
+        self._on_checked = on_checked
         self._wait_seconds = wait_seconds
         self._lock = threading.Lock()
         self._under_way: Counter[TicketCheckConfig] = Counter()
@@ -55,6 +62,12 @@ class TicketChecks:
 
     def ask(self, config: TicketCheckConfig, ticket: str, requester: SoughtPerson) -> TicketFound:
         """What the ticket system says, within `wait_seconds`. Never raises."""
+        found = self._ask_in_time(config, ticket, requester)
+        if self._on_checked is not None:
+            self._on_checked(config, found)
+        return found
+
+    def _ask_in_time(self, config: TicketCheckConfig, ticket: str, requester: SoughtPerson) -> TicketFound:
         if self._open_checker is None:
             return TicketUnchecked(_NO_CHECKS)
         if (seconds := self._find_pause(config)) > 0:

@@ -20,7 +20,9 @@ from core.audit.places import in_batches
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
 from core.directory import Directory
-from core.policy import PolicySource
+from core.pagers.page_ledger import PageLedger
+from core.pagers.pages import Pages
+from core.policy import Policy, PolicySource
 from core.record import Record
 from core.request import MAX_DECIDE_WITHIN, Request, RequestId
 from core.services.activity import GrantActivity, read_activity
@@ -41,7 +43,7 @@ MAX_GRANTS: Final = 100
 class Timeline:
     """`entries` are those of the event, of its requests, and of the access of both, oldest first.
 
-    `places` say where the event's messages are. The chain of an entry says whose it is.
+    `places` say where the event's messages are, `page` is the page about it. The chain of an entry says whose it is.
     """
 
     event: BreakGlassEvent
@@ -50,6 +52,7 @@ class Timeline:
     places: Mapping[str, MessageRef]
     grants: tuple[Grant, ...] = ()
     activity: tuple[GrantActivity, ...] = ()
+    page: PageLedger | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class RequestTimeline:
     grants: tuple[Grant, ...]
     places: Mapping[str, MessageRef]
     activity: tuple[GrantActivity, ...] = ()
+    page: PageLedger | None = None
 
 
 def read_timeline(
@@ -78,7 +82,8 @@ def read_timeline(
     grants = _read_grants(stores, (event, *requests))
     activity = read_activity(stores, people.policy, grants, now)
     entries = _merge(stores, (event, *requests), (*grants, *_sessions(activity)))
-    return Timeline(event, entries, requests, stores.messages.get_messages(event.chain), grants, activity)
+    places, page = stores.messages.get_messages(event.chain), _read_page(stores, people.policy, event)
+    return Timeline(event, entries, requests, places, grants, activity, page)
 
 
 def read_request_timeline(
@@ -98,7 +103,8 @@ def read_request_timeline(
     grants = _read_grants(stores, (request,))
     activity = read_activity(stores, people.policy, grants, now)
     entries = _merge(stores, (request,), (*grants, *_sessions(activity)))
-    return RequestTimeline(request, entries, grants, stores.messages.get_messages(request.chain), activity)
+    places, page = stores.messages.get_messages(request.chain), _read_page(stores, people.policy, request)
+    return RequestTimeline(request, entries, grants, places, activity, page)
 
 
 def read_event_activity(
@@ -109,6 +115,11 @@ def read_event_activity(
     event = people.noting(stores.break_glass.get_with_notes(event_id))
     people.judge_close(event, reader).require()
     return read_activity(stores, people.policy, _read_grants(stores, (event,)), now)
+
+
+def _read_page(stores: Stores, policy: Policy, record: Record) -> PageLedger | None:
+    """The page about this record. A policy without a pager costs no read."""
+    return Pages(stores.break_glass).find(record.chain) if policy.notifications.pager is not None else None
 
 
 def _sessions(activity: Sequence[GrantActivity]) -> tuple[Session, ...]:

@@ -103,7 +103,7 @@ class WaitingRequests:
         return escalated, EntryDraft.of(escalated, AuditAction.REQUEST_ESCALATED, CLOCK, details)
 
     def _steps(self, request: Request) -> tuple[TimedStep, ...]:
-        return self._policy.current().waiting.steps(request.rule, request.profile, request.waits_since)
+        return self._policy.current().waiting.steps_of(request)
 
     def _come(self, request: Request, now: datetime) -> tuple[TimedStep, ...]:
         """The steps that have come and that nobody was notified of yet."""
@@ -118,9 +118,7 @@ class WaitingRequests:
     def _reminder_at(self, request: Request) -> datetime | None:
         if request.status is not RequestStatus.PENDING or request.reminded_at is not None:
             return None
-        rules, since = self._policy.current().waiting, request.waits_since
-        # Of a start that is near, people are reminded while there is time.
-        at = rules.reminder_at(request.rule, request.profile, since, request.halfway)
+        at = self._policy.current().waiting.reminder_at(request)
         return at if at is not None and at < request.expires_at else None
 
 

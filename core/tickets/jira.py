@@ -1,7 +1,7 @@
 """Tickets in Jira: whether an issue is open, and whose it is.
 
 Invariant: only an answer of Jira's own says anything about a ticket: a page of another server, an answer to somebody
-who isn't signed in and one that has no status all count as none. The token stands in one header, and nowhere else.
+who isn't signed in and one that has no status all count as none. The token is in one header, and nowhere else.
 
 Jira Cloud is asked by its REST API v3, Data Center by v2: there is no v3 there, people have names in place of account
 ids, and text is wiki markup in place of documents.

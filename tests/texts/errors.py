@@ -143,7 +143,9 @@ SAMPLES: Final[dict[str, CountersignError]] = {
         ("INC-12 couldn't be checked: Jira (example.atlassian.net) gave no answer (TimeoutError)",),
         "prod",
     ),
-    "not known: a user group": NotKnown("request", ("Slack couldn't say whether U0REQUESTER is in S0ENGINEERS",)),
+    "not known: a user group": NotKnown(
+        "request", ("Slack couldn't say whether U0REQUESTER is in S0ENGINEERS",), groups=("S0ENGINEERS",)
+    ),
     "not known: a schedule": NotKnown(
         "break glass",
         ("PagerDuty couldn't say who is on call in primary, among the users of rule on-call",),

@@ -9,7 +9,7 @@ from core.audit.trail import AuditAction
 from core.policy import parse_policy
 from tests.core.policy.test_pager_policy import pager_file
 from tests.texts import records
-from tests.texts.records import LATER, NOW
+from tests.texts.records import LATER, MINUTE, NOW
 from tests.texts.writing import Text
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ _POLICY: Final = parse_policy(
 
 def pager() -> Iterator[Text]:
     """Every page."""
-    planner = PagePlanner(lambda _: "Rita Example")
+    planner, later = PagePlanner(lambda _: "Rita Example"), _later()
     for title, record, event, at in (
         ("a request", records.pending(), AuditAction.REQUEST_SUBMITTED, NOW),
-        ("a request that starts later", _later(), AuditAction.REQUEST_SUBMITTED, NOW),
+        ("a request that starts later", later, AuditAction.PAGE_DUE, later.expires_at - MINUTE),
         ("a declaration", records.active(), AuditAction.BREAK_GLASS_INVOKED, NOW),
         ("an overdue review", records.closed(), AuditAction.REVIEW_REMINDED, LATER),
     ):

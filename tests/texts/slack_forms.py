@@ -20,7 +20,7 @@ from bot.views.break_glass.form import (
     read_begun_break_glass,
     read_break_glass_form,
 )
-from bot.views.inputs import fill_in
+from bot.views.inputs import fill_in, fits_menu
 from bot.views.replies import explain_in_field, notice, reply
 from bot.views.request import decision_forms
 from bot.views.request.form import BegunRequest, Offer, read_begun_form, read_request_form, request_form
@@ -77,6 +77,7 @@ def _read_begun() -> None:
     draft = BreakGlassDraft(PROD, ReasonCode.INCIDENT, HOUR, "It is down")
     begun, origin = read_begun_break_glass(view)
     assert (begun, origin) == (replace(begun_by(draft), is_redrawn=True), Origin())
+    assert fits_menu(records.NOW)
 
 
 def _forms() -> dict[str, Any]:

@@ -40,6 +40,7 @@ from core.actor import CLOCK, OPERATOR, SLACK
 from core.audit.trail import AuditAction
 from core.break_glass import EventStatus
 from core.directory import FixedDirectory
+from core.duty import Duty, on_call_name
 from core.pagers.base import PageAcknowledgement
 from core.pagers.page_ledger import PageLedger
 from core.policy.escalation_config import TimedStep
@@ -325,6 +326,11 @@ def _home(stores: Stores) -> Iterator[Text]:
     yield Text(
         surface, "for somebody who can request nothing", write_view(home_tab(HomePage(()), NOW, may_request=False))
     )
+    duty = Duty(
+        name=on_call_name("primary"), is_on_call=True, may_approve=True, source="pagerduty", schedule="P1",
+        ends_at=LATER, answered_at=NOW,
+    )  # fmt: skip
+    yield Text(surface, "for somebody on call", write_view(home_tab(HomePage(()), NOW, duties=[duty])))
     yield Text(surface, "for somebody who is not let in", write_view(home_notice(not_let_in([GUEST]))))
     assert read_home_state(HomeState(HomeFilter.MINE, 2).write()) == read_show_button("mine:2")
     for muted in (frozenset[DmKind](), frozenset({DmKind.REMINDERS})):
@@ -366,7 +372,8 @@ def _timelines() -> Iterator[tuple[str, Message]]:
         f"dm:outcome:{INVOKER}": MessageRef(channel="D0INVOKER", ts="1768450920.000100"),
         f"post:1:{SECURITY}": MessageRef(channel=SECURITY, ts="1768450980.000100"),
     }
-    yield "every step", timeline(Timeline(event, tuple(entries), (records.replaced(),), posted))
+    page = PageLedger.of(chain).page("PagerDuty", NOW).acknowledge(PageAcknowledgement("Sam Example", LATER))
+    yield "every step", timeline(Timeline(event, tuple(entries), (records.replaced(),), posted, page=page))
     many = tuple(records.an_entry(AuditAction.REVIEW_REMINDED, "clock", chain, seq) for seq in range(1, 63))
     long = timeline(Timeline(records.ended(), many, (), {}))
     yield "more steps than a message holds (its end)", type(long)(long.text, long.blocks[-3:])

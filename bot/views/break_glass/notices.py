@@ -21,12 +21,14 @@ from bot.views.block_kit import (
     code,
     context,
     countdown,
+    escape,
     length,
     mention,
     moment,
     mrkdwn,
     plain,
     user_text,
+    with_own_times,
 )
 from bot.views.break_glass.card import CLOSE, REVIEW, VERDICTS
 from bot.views.links import NO_PLACE, CardPlace, where_line, where_with_id
@@ -171,7 +173,10 @@ def ledger_unreadable(entry: AuditEntry) -> Message:
 def _why(entry: AuditEntry) -> Block:
     # Plain text shows the backticks of a policy's sentence as they are.
     reason = _reason(entry).replace("`", "")
-    block: Block = {"type": "context", "elements": [plain(reason, _MAX_JUSTIFICATION)]}
+    timed = with_own_times(escape(reason[:_MAX_JUSTIFICATION]))
+    block = (
+        context(timed) if "<!date^" in timed else {"type": "context", "elements": [plain(reason, _MAX_JUSTIFICATION)]}
+    )
     with suppress(ValueError):
         ends_at = parse_time(str(entry.details.get("ends_at")))
         block["elements"] += context(f"until {moment(ends_at)}")["elements"]

@@ -1,8 +1,8 @@
 """Deletes the records whose retention has ended: what DynamoDB's TTL does there.
 
-Invariant: only records are deleted, where their messages are, what was last known of rights that nobody has, and
-pairings of yesterday; never an audit entry or another ledger. What still awaits a decision, its end or a review has no
-end, and is kept. The sealed trail says until when a record is kept.
+Invariant: only records are deleted, where their messages are, what was last known of rights that nobody has, pairings
+of yesterday and pages that no card shows any more; never an audit entry or another ledger. What still awaits a
+decision, its end or a review has no end, and is kept. The sealed trail says until when a record is kept.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 from core.access.pairing import KEPT_FOR, PAIRING_PREFIX
 from core.clock import format_time
+from core.pagers import page_ledger
 from core.stores.sqlite.database import Database
 
 _CHAINS: Final = {
@@ -21,6 +22,8 @@ _CHAINS: Final = {
     "sessions": "SESSION#",
     "devices": "DEVICE#",
 }
+_LEDGERS: Final = {PAIRING_PREFIX: KEPT_FOR, f"{page_ledger.PAGES_LEDGER}#": page_ledger.KEPT_FOR}
+"""The ledgers of which there are ever more, and how long after its last change each is kept."""
 _PER_TRANSACTION: Final = 200
 """Few enough for a click to wait for."""
 
@@ -30,10 +33,11 @@ def purge(database: Database, now: datetime, retention: timedelta) -> int:
     with database.write() as connection:
         # Nothing is known of these rights any more that anybody could need.
         connection.execute("DELETE FROM holdings WHERE kept_until <= ?", (format_time(now),))
-        connection.execute(
-            "DELETE FROM ledgers WHERE owner >= ? AND owner < ? AND updated_at <= ?",
-            (PAIRING_PREFIX, f"{PAIRING_PREFIX}~", format_time(now - KEPT_FOR)),
-        )
+        for prefix, kept_for in _LEDGERS.items():
+            connection.execute(
+                "DELETE FROM ledgers WHERE owner >= ? AND owner < ? AND updated_at <= ?",
+                (prefix, f"{prefix}~", format_time(now - kept_for)),
+            )
     return sum(_purge_table(database, table, now, retention) for table in _CHAINS)
 
 

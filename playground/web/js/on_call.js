@@ -74,7 +74,7 @@ function Away({ ws }) {
     <div class="aws-outage on-call-away" role="status">
       <${Icon} name="alert" />
       <div>
-        <p>The schedules don't answer. ${last === null ? "Countersign has no answer from before." : `The last answer is of ${timeOf(new Date(last))}.`}</p>
+        <p>The schedules don't answer. ${last === null ? "Countersign has no answer from before." : `The last answer is from ${timeOf(new Date(last))}.`}</p>
         <ul>
           <li>Approving as the person on call: ${holds(approving) ? `the last answer holds until ${until}` : "refused, until they answer"}.</li>
           <li>Breaking the glass as the person on call, and automatic approval: ${holds(fresh) ? "refused in less than a minute" : "refused, because nobody can say who is on call"}.</li>

@@ -84,6 +84,18 @@ def test_error_becomes_its_problem(error: CountersignError, code: ProblemCode) -
     assert problem.detail
 
 
+@pytest.mark.parametrize(
+    ("groups", "who"),
+    [
+        (("on-call:primary",), "Who is on call"),
+        (("S0SRE", "on-call:primary"), "Who you are"),
+        ((), "Who you are"),
+    ],
+)
+def test_what_is_not_known_is_in_the_title(groups: tuple[str, ...], who: str) -> None:
+    assert to_problem(NotKnown("act", ("away",), groups=groups), A_MOMENT).title == f"{who} couldn't be confirmed"
+
+
 def test_limits_say_until_when_and_what_is_open() -> None:
     limit = to_problem(LimitReached("cooldown", "5m", LATER), A_MOMENT)
     assert (limit.ends_at, limit.retry_after) == (LATER, 300)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from core.pagers.base import PagerOpener
+    from tests.harness.pagers import Answer
 
 POLICY = """\
 version: 1
@@ -51,6 +52,19 @@ def test_test_page_is_sent_and_resolved(tmp_path: Path, monkeypatch: pytest.Monk
     (incident,) = duty.incidents
     assert (result.exit_code, incident.status) == (0, "resolved")
     assert incident.summary == "Test page from Countersign: nothing to do"
+
+
+def test_test_page_that_stays_open_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, duty: FakePagerDuty
+) -> None:
+    def take_no_end(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        return (500, {}, {}) if b"resolve" in body else answer(method, path, headers, body)
+
+    answer = duty.answer
+    monkeypatch.setattr(duty, "answer", take_no_end)
+    result = run(tmp_path, monkeypatch, DUTY)
+    assert result.exit_code == 1
+    assert "The test page is still open: resolve it in PagerDuty.\nPagerDuty answered 500." in result.output
 
 
 def test_wrong_key_is_one_line_with_a_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, duty: FakePagerDuty) -> None:

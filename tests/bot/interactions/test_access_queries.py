@@ -77,9 +77,9 @@ def desk(stores: Stores, clock: FrozenClock) -> Desk:
 
 def test_home_shows_access_until_it_is_gone(desk: Desk) -> None:
     request = desk.approved()
-    assert desk.home(request) == "Your access now"
+    assert desk.home(request) == "Your access"
     desk.grants.end(request.chain, ANN)
-    assert desk.home(request) == "Your access now"
+    assert desk.home(request) == "Your access"
     desk.take_away(request)
     assert desk.home(request) == "Your requests"
 

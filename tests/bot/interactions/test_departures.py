@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -22,8 +23,8 @@ from core.errors import NotAllowed, StoreUnavailable
 from core.policy import parse_policy
 from core.request import Request, RequestId
 from core.request_bounds import OLDEST_LIVE
-from core.services import DeviceService, GrantService, PairingService, RequestService
-from core.stores.record_store import DEFAULT_LIMIT
+from core.services import DeviceService, GrantService, PairingService, RequestService, grants
+from core.stores.record_store import iterate_newest_first
 from core.targets.opening import PolicyTargets
 from tests.core.access.harness import ScriptedTarget
 from tests.harness.directory import OfficeDirectory
@@ -223,9 +224,11 @@ def test_slack_that_says_nothing_is_asked_again(workspace: Workspace) -> None:
     assert workspace.ended() == {ANN}
 
 
-def test_access_is_found_behind_a_page_of_others(workspace: Workspace) -> None:
+def test_access_is_found_behind_a_page_of_others(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "iterate_newest_first", partial(iterate_newest_first, page_size=4))
     (first,) = workspace.give(BEN)
-    for _ in range(DEFAULT_LIMIT):
+    # More than the first two pages: the second one is twice as long.
+    for _ in range(13):
         workspace.clock.advance(timedelta(seconds=1))
         (quick,) = workspace.give(BEN)
         workspace.service.end(quick.chain, Actor(id=BEN))

@@ -15,9 +15,11 @@ from bot.views.break_glass.replies import NOTHING_TO_DECLARE
 from bot.views.replies import NOTHING_TO_REQUEST
 from core.actor import Actor, UserId
 from core.errors import NotKnown
+from core.on_call import FixedRoster
 from core.policy import parse_policy
 from tests.builders import HOUR
 from tests.end_to_end.harness import walk_text
+from tests.harness.clock import A_MOMENT
 from tests.harness.directory import OfficeDirectory
 from tests.harness.rota import WrittenRota
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from tests.harness.clock import FrozenClock
 
 SAM, BEN = (Actor(id=UserId(each)) for each in ("U0SAM1", "U0BEN1"))
-POLICY: Final = parse_policy(b"""\
+TEXT: Final = """\
 version: 1
 on_call: {primary: {pagerduty: {schedule: PABC123, key: env:PD}}}
 profiles: {prod: {description: Production, channel: C0PROD}}
@@ -39,7 +41,8 @@ approval:
     max_duration: 1h
 break_glass:
   - {name: prod, profiles: [prod], users: ["on-call:primary"], max_duration: 2h}
-""")
+"""
+POLICY: Final = parse_policy(TEXT.encode())
 
 
 @pytest.fixture
@@ -89,6 +92,14 @@ def test_others_are_offered_nothing(
     assert NOTHING_TO_REQUEST in said(requests.form(SAM))
     abilities = find_abilities(POLICY, OfficeDirectory(roster=rota), SAM)
     assert (abilities.may_request, abilities.may_declare, abilities.may_decide) == (False, False, True)
+
+
+def test_person_of_a_later_step_is_one_who_decides() -> None:
+    step = "    escalate_after: 10m\n    escalate_to: [U0EVE1]\n"
+    policy = parse_policy(TEXT.replace("break_glass:", f"{step}break_glass:").encode())
+    for who, may_decide in (("U0EVE1", True), ("U0BEN1", True), ("U0LEA1", False)):
+        found = find_abilities(policy, OfficeDirectory(roster=FixedRoster({}, A_MOMENT)), Actor(id=UserId(who)))
+        assert found.may_decide is may_decide
 
 
 def test_form_says_that_the_schedule_cannot_be_asked(

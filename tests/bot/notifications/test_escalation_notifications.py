@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from pydantic import SecretStr
 
+from bot.background.waiting_cards import WaitingCards
 from bot.notifications.slack_calls import open_client
 from bot.notifications.slack_sink import SlackSink
-from core.on_call import FixedRoster, NoRoster, on_call_name
+from core.audit.trail import AuditAction, EntryDraft
+from core.clock import TICK
+from core.on_call import APPROVING_FOR, FixedRoster, NoRoster, on_call_name
 from core.preferences import DmKind
+from core.services.due import no_rest
 from core.services.preferences import DmChoices
 from tests.bot.notifications.harness import says
+from tests.builders import HOUR, a_request
 from tests.core.services.harness import ANN, BOB, CLEO, EVE, RITA
+from tests.harness.rota import WrittenRota
 
 if TYPE_CHECKING:
-    from core.on_call import Roster
+    from datetime import datetime
+
+    from core.actor import UserId
+    from core.on_call import OnCallName, Roster
+    from core.request import Request
     from tests.bot.notifications.harness import Office
 
 PRIMARY: Final = on_call_name("primary")
@@ -44,6 +54,21 @@ def night(office: Office) -> Office:
     return office
 
 
+class HandedOver(FixedRoster):
+    """A schedule that hands over when a test says so; with None, its source is away."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__({}, at)
+        self.on_call: list[UserId] | None = [ANN.id]
+
+    def on_call_now(self, name: OnCallName) -> tuple[UserId, ...] | None:
+        return None if self.on_call is None else tuple(self.on_call) if name == PRIMARY else ()
+
+
+def submitted_by(request: Request) -> EntryDraft:
+    return EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, request.requester)
+
+
 def work_with(office: Office, roster: Roster) -> None:
     client = open_client(SecretStr(office.slack.bot_token), office.slack.api_url)
     office.sink = SlackSink(client, office.stores, office.policy, office.clock, roster=roster)
@@ -65,6 +90,29 @@ def test_who_is_on_call_is_mentioned_and_gets_a_dm(night: Office) -> None:
     assert not [each for each in (BOB, CLEO, EVE) if f"<@{each.id}>" in card]
     assert "You're on call, and can decide" in night.directs(ANN.id)[0]
     assert night.directs(BOB.id) == []
+
+
+def test_who_may_be_on_call_no_longer_is_shown_no_request(night: Office) -> None:
+    rota = WrittenRota(night.clock)
+    rota.put("primary", ANN.id, HOUR)
+    rota.fall_silent("primary")
+    work_with(night, rota)
+    night.clock.advance(APPROVING_FOR + TICK)
+    night.submit()
+    night.deliver()
+    # A mention shows nothing to who can't read the channel; the message would have the reason in it.
+    assert f"<@{ANN.id}>" in says(night.card())
+    assert night.directs(ANN.id) == []
+
+
+def test_rule_that_no_longer_covers_the_profile_asks_nobody(night: Office) -> None:
+    night.submit()
+    vault = "vault\n    profiles: [{}]\n"
+    swapped = {"    profiles: [prod]\n": "    profiles: [vault]\n", vault.format("vault"): vault.format("prod")}
+    night.policy.edit({**STEPPED, **swapped})
+    night.deliver()
+    assert "Needs one approval by" in says(night.card())
+    assert night.directs(ANN.id) == []
 
 
 def test_other_id_of_somebody_involved_is_not_asked(night: Office) -> None:
@@ -100,6 +148,51 @@ def test_mention_follows_the_hand_over(night: Office) -> None:
     assert night.replies()[0].startswith(f"<@{ANN.id}>: this request has waited 10m")
     # She got one when the request came.
     assert len(night.directs(ANN.id)) == 1
+
+
+def test_cards_follow_hand_overs_and_hours_silently(night: Office) -> None:
+    rota, drawn = HandedOver(night.clock.now()), list[str]()
+
+    def refresh(chain: str) -> bool:
+        drawn.append(chain)
+        return night.sink.refresh(chain)
+
+    night.policy.edit(STEPPED | {RULE: STEPPED[RULE] + "    approver_hours: {hours: '04:00-05:00', timezone: UTC}\n"})
+    work_with(night, rota)
+    request = night.submit()
+    night.deliver()
+    cards = WaitingCards(night.stores, night.policy, night.clock, rota, refresh)
+    assert cards.redraw_due(no_rest) == ()
+    said, directs = says(night.card()), night.directs(BOB.id)
+    assert "next from" in said
+    rota.on_call = None
+    assert cards.redraw_due(no_rest) == ()
+    rota.on_call = [BOB.id]
+    assert (cards.redraw_due(no_rest), cards.redraw_due(no_rest)) == ((request.chain,), ())
+    assert f"one approval from <@{BOB.id}> by" in says(night.card())
+    night.clock.set(night.clock.now().replace(hour=4, minute=0))
+    assert (cards.redraw_due(no_rest), cards.redraw_due(no_rest)) == ((request.chain,), ())
+    assert "next from" not in says(night.card())
+    assert (night.directs(BOB.id), night.replies(), len(drawn)) == (directs, [], 2)
+
+
+def test_few_cards_are_drawn_in_a_pass_and_each_has_its_turn(night: Office) -> None:
+    rota, drawn = HandedOver(night.clock.now()), list[str]()
+    is_away = True
+
+    def refresh(chain: str) -> bool:
+        drawn.append(chain)
+        return not is_away
+
+    made = [night.stores.requests.create(each, submitted_by(each)) for each in (a_request() for _ in range(25))]
+    cards = WaitingCards(night.stores, night.policy, night.clock, rota, refresh)
+    cards.redraw_due(no_rest)
+    rota.on_call = [BOB.id]
+    assert (cards.redraw_due(no_rest), len(drawn)) == ((), 1)
+    is_away = False
+    passes = [cards.redraw_due(no_rest) for _ in range(3)]
+    assert [len(each) for each in passes] == [20, 5, 0]
+    assert {chain for each in passes for chain in each} == {each.chain for each in made}
 
 
 def test_schedule_that_nobody_could_ask_is_named(night: Office) -> None:

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.views.timeline import request_timeline
 from core.access.grant import GrantId
+from core.directory import FixedDirectory
 from core.outbox.outbox import deliver_due
+from core.request import RequestId
+from core.services.timeline import read_request_timeline
 from core.targets.base import TargetRefused
-from localslack.faults import Refuse
+from localslack.faults import Refuse, ServerError
 from tests.bot.notifications.access_office import EDITS, AccessOffice
 from tests.bot.notifications.harness import HOUR, Office, says
 from tests.bot.notifications.page_office import WITH_PAGER, PageOffice
@@ -58,6 +62,23 @@ def test_acknowledgement_redraws_the_card_once(office: Office, paging: PageOffic
     assert office.replies() == []
 
 
+def test_timeline_has_the_page_and_who_acknowledged_it(office: Office, paging: PageOffice) -> None:
+    request = paging.submit()
+    paging.deliver(office.sink)
+    paging.duty.acknowledge(request.id, "Sam <@U0EVE>", paging.clock.now())
+    paging.watch.poll()
+
+    def shown() -> str:
+        of, now = (RequestId(request.id), RITA, FixedDirectory()), paging.clock.now()
+        return str(request_timeline(read_request_timeline(paging.stores, paging.policy, *of, now)).blocks)
+
+    assert "people were paged in PagerDuty" in shown()
+    # A name in the pager mentions nobody.
+    assert "`Sam &lt;@U0EVE&gt;` acknowledged the page in PagerDuty" in shown()
+    paging.policy.edit({})
+    assert "PagerDuty" not in shown()
+
+
 def test_card_that_cannot_be_redrawn_holds_up_no_other(office: Office, paging: PageOffice) -> None:
     first, second = paging.submit(), paging.declare()
     paging.deliver(office.sink)
@@ -68,6 +89,17 @@ def test_card_that_cannot_be_redrawn_holds_up_no_other(office: Office, paging: P
     paging.deliver(office.sink)
     assert len([each for each in office.cards() if "Acknowledged by Sam" in says(each)]) == 1
     assert office.waiting() == []
+
+
+def test_card_is_redrawn_once_slack_answers_again(office: Office, paging: PageOffice) -> None:
+    request = paging.submit()
+    paging.deliver(office.sink)
+    paging.duty.acknowledge(request.id, "Sam Example", paging.clock.now())
+    office.slack.faults.next(ServerError(), "chat.update")
+    paging.watch.poll()
+    assert paging.deliver(office.sink).postponed == 1
+    office.deliver_all()
+    assert "Acknowledged by Sam" in says(office.card())
 
 
 def test_card_of_another_instance_shows_it_to_the_end(office: Office, paging: PageOffice) -> None:

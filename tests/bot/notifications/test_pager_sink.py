@@ -10,14 +10,19 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
+from bot.background.urgent_pages import UrgentPages
 from bot.notifications.page_plan import PagePlanner
 from core.audit.trail import AuditAction
 from core.break_glass import EventId
+from core.clock import TICK
 from core.pagers.gate import PagerGate
 from core.pagers.opening import Pagers
+from core.pagers.pagerduty import PagerDuty
 from core.request import RequestId
 from core.review import Verdict
+from core.services.due import no_rest
 from tests.bot.notifications.page_office import HOUR, PAGER, WITH_PAGER, PageOffice
 from tests.core.services.harness import ANN, BOB, CLEO, DEPLOY, EVE, NOTES, RITA
 from tests.harness.pagers import REST_KEY, ROUTING_KEY, FakePagerDuty
@@ -26,10 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from core.pagers.base import PagerAlert
     from core.stores.base import Stores
     from tests.core.services.harness import ChangingPolicy
     from tests.harness.clock import FrozenClock
 
+STARTS_LATER = WITH_PAGER | {"    remind_after: 3h\n": "    remind_after: 3h\n    page: true\n    starts_within: 2d\n"}
 APPROVAL = "Rita Example requests prod for 1h: approval needed"
 
 
@@ -109,6 +116,50 @@ def test_rule_without_page_pages_nobody(paging: PageOffice) -> None:
     assert paging.duty.calls == []
 
 
+def test_later_start_pages_when_it_is_near_and_once(paging: PageOffice) -> None:
+    paging.policy.edit(STARTS_LATER)
+    starts_at = paging.clock.now() + timedelta(days=1)
+    late, soon = (
+        paging.requests.submit(RITA, "prod", HOUR, DEPLOY, starts_at=starts_at),
+        paging.requests.submit(ANN, "prod", HOUR, DEPLOY, starts_at=paging.clock.now() + HOUR),
+    )
+    paging.deliver()
+    assert [each.key for each in paging.duty.open()] == [soon.id]
+    instances = [UrgentPages(paging.stores, paging.policy, paging.clock) for _ in range(2)]
+    paging.clock.set(starts_at - HOUR - TICK)
+    assert [each.page_due(no_rest) for each in instances] == [(), ()]
+    paging.clock.set(starts_at - HOUR)
+    paging.requests.expire_due()
+    assert [len(each.page_due(no_rest)) for each in instances] == [1, 1]
+    assert instances[0].page_due(no_rest) == ()
+    paging.deliver()
+    (incident,) = paging.duty.open()
+    assert (incident.key, len(paging.stores.audit.get_chain("PAGES"))) == (late.id, 1)
+    paging.deny(late)
+    paging.deliver()
+    assert paging.duty.open() == []
+
+
+def test_page_that_is_due_finds_what_was_decided(paging: PageOffice) -> None:
+    paging.policy.edit(STARTS_LATER)
+    request = paging.requests.submit(RITA, "prod", HOUR, DEPLOY, starts_at=paging.clock.now() + 5 * HOUR)
+    paging.deliver()
+    paging.clock.advance(4 * HOUR + timedelta(minutes=1))
+    UrgentPages(paging.stores, paging.policy, paging.clock).page_due(no_rest)
+
+    class DenyingFirst(PagerDuty):
+        def trigger(self, alert: PagerAlert) -> None:
+            # The entry of the denial finds no page to take back yet.
+            paging.deny(request)
+            super().trigger(alert)
+
+    keys = SecretStr(ROUTING_KEY), SecretStr(REST_KEY)
+    url = paging.duty.url
+    paging.use(Pagers({"pagerduty": lambda _: DenyingFirst(*keys, events_url=url, rest_url=url, call_seconds=2)}))
+    paging.deliver()
+    assert paging.summaries() == []
+
+
 def test_policy_without_a_pager_costs_nothing(paging: PageOffice, policy: ChangingPolicy) -> None:
     policy.edit({})
     paging.deny(paging.submit())
@@ -134,6 +185,21 @@ def test_page_is_taken_back_where_it_was_sent(paging: PageOffice, policy: Changi
     paging.deny(request)
     paging.deliver()
     assert (paging.summaries(), paging.stores.outbox.measure_backlog(10).waiting) == ([], 0)
+
+
+def test_page_that_is_sent_anew_elsewhere_is_open_only_there(paging: PageOffice, policy: ChangingPolicy) -> None:
+    request = paging.submit()
+    paging.deliver()
+    with FakePagerDuty() as other:
+        moved = PagerDuty(SecretStr(ROUTING_KEY), events_url=other.url)
+        paging.use(Pagers({"pagerduty": lambda _: paging.open_pager(), "incident_io": lambda _: moved}))
+        now = "pager: {incident_io: {alert_source: SRC1, token: env:OTHER}}"
+        policy.edit(WITH_PAGER | {"\nversion: 1\n": f"\nversion: 1\n{now}\n"})
+        paging.sink.deliver(paging.stores.audit.get_chain(request.chain)[0])
+        assert (paging.summaries(), [each.summary for each in other.open()]) == ([], [APPROVAL])
+        paging.deny(request)
+        paging.deliver()
+        assert other.open() == []
 
 
 def test_page_of_a_pager_whose_keys_are_gone_is_named(
@@ -172,10 +238,10 @@ def test_request_on_behalf_pages_once_it_is_confirmed(paging: PageOffice) -> Non
 
 def test_page_says_when_access_is_to_start(paging: PageOffice) -> None:
     request = paging.submit()
-    later = request.replace(starts_at=request.expires_at)
-    alert = PagePlanner(lambda _: None).plan(
-        later, AuditAction.REQUEST_SUBMITTED, paging.policy.current(), paging.clock.now()
-    )
+    later, planner = request.replace(starts_at=request.expires_at), PagePlanner(lambda _: None)
+    policy, now = paging.policy.current(), request.expires_at - HOUR
+    assert planner.plan(later, AuditAction.REQUEST_SUBMITTED, policy, now - TICK) is None
+    alert = planner.plan(later, AuditAction.REQUEST_SUBMITTED, policy, now)
     assert alert is not None
     assert alert.summary == "U0RITA requests prod for 1h from 2026-01-16 03:53 UTC: approval needed"
 

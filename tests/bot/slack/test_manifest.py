@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -191,16 +192,16 @@ def test_docs_give_the_reason_for_each_scope_and_event(manifest: dict[str, Any])
 def test_every_method_that_is_called_is_of_the_surface() -> None:
     """A missing method gets its scope in bot/slack/app_surface.py, manifest.yml and docs/slack.md, or is not called."""
     optional = app_surface.PICTURE_METHODS | app_surface.EMAIL_METHODS | app_surface.APP_METHODS
-    assert called_methods() <= set(app_surface.METHODS) | optional
+    assert found_in_bot()[0] <= set(app_surface.METHODS) | optional
 
 
 def test_every_method_of_the_surface_is_called() -> None:
-    assert set(app_surface.METHODS) | app_surface.PICTURE_METHODS | app_surface.EMAIL_METHODS <= called_methods()
+    assert set(app_surface.METHODS) | app_surface.PICTURE_METHODS | app_surface.EMAIL_METHODS <= found_in_bot()[0]
 
 
 @pytest.mark.parametrize("kind", LISTENER_KINDS)
 def test_listeners_are_those_of_the_surface(kind: str) -> None:
-    assert registered_listeners()[kind] == LISTENER_KINDS[kind]
+    assert {name for each, name in found_in_bot()[1] if each == kind} == LISTENER_KINDS[kind]
 
 
 def test_scan_sees_what_it_should() -> None:
@@ -226,23 +227,15 @@ def test_scan_sees_what_it_should() -> None:
     }
 
 
-def called_methods() -> set[str]:
-    return {method for tree in bot_code() for method in methods_in(tree)}
-
-
-def registered_listeners() -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {kind: set() for kind in LISTENER_KINDS}
-    for tree in bot_code():
-        for kind, name in listeners_in(tree):
-            found[kind].add(name)
-    return found
-
-
-def bot_code() -> Iterator[ast.Module]:
-    """All of bot/ but the playground, which is Slack's side of the conversation."""
+@cache
+def found_in_bot() -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+    """The methods that bot/ calls, and the listeners that it registers. That takes long, so it is read once."""
+    methods, listeners = set[str](), set[tuple[str, str]]()
     for path in sorted((ROOT / "bot").rglob("*.py")):
-        if "playground" not in path.parts:
-            yield ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        methods.update(methods_in(tree))
+        listeners.update(listeners_in(tree))
+    return frozenset(methods), frozenset(listeners)
 
 
 def methods_in(tree: ast.Module) -> Iterator[str]:

@@ -29,6 +29,7 @@ from bot.views.replies import reply
 from bot.views.request.list import RequestRow, list_row
 from bot.views.timeline import timeline
 from core.clock import new_id
+from core.duty import Duty, on_call_name
 from core.errors import InvalidInput
 from core.preferences import DmKind
 from localslack.block_kit import check_view
@@ -39,10 +40,18 @@ from tests.end_to_end.harness import walk_text
 from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from bot.views.block_kit import Message
 
 MAX_BLOCKS_OF_A_MESSAGE: Final = 50
 NOW: Final = A_MOMENT + timedelta(minutes=1)
+
+
+def a_duty(schedule: str, ends_at: datetime | None = NOW) -> Duty:
+    name = on_call_name(schedule)
+    made = {"source": "pagerduty", "schedule": "P1", "answered_at": A_MOMENT, "ends_at": ends_at}
+    return Duty.model_validate({"name": name, "is_on_call": True, "may_approve": True, **made})
 
 
 def request_row(record_id: str = "") -> HomeRow:
@@ -78,8 +87,9 @@ def test_fullest_overview_with_the_longest_outcome_is_valid() -> None:
     }
     made[SectionKey.DEVICES] = [HomeRow(str(n), device_row(a_device(n), A_MOMENT)) for n in range(MAX_ROWS)]
     page = HomePage([HomeSection(key, rows, MAX_COUNTED) for key, rows in made.items()])
+    on_call = [a_duty(f"schedule-{number:055}") for number in range(50)]
     for outcome in (None, HomeOutcome(longest_outcome(), "list:none:review")):
-        view = home_tab(page, NOW, may_request=False, may_break=True, outcome=outcome)
+        view = home_tab(page, NOW, may_request=False, may_break=True, outcome=outcome, duties=on_call)
         check_view(view, "home")
         assert all(key.heading in str(view) for key in SectionKey)
 
@@ -135,6 +145,16 @@ def test_outcome_is_said_even_if_nothing_else_can_be_shown() -> None:
     view = home_notice(reply("The store can't be reached."), HomeOutcome(reply("Approved.")))
     check_view(view, "home")
     assert texts(view) == ["Approved.", "The store can't be reached."]
+
+
+def test_who_is_on_call_reads_until_when() -> None:
+    ended = a_duty("night").model_copy(update={"is_on_call": False})
+    view = home_tab(HomePage([]), NOW, duties=[a_duty("primary"), ended, a_duty("backup", None)])
+    (line,) = [each for each in texts(view) if "on call" in each]
+    until = f"<!date^{int(NOW.timestamp())}^"
+    assert line.startswith(f":bell: You're on call in `backup`, `primary` until {until}")
+    assert "night" not in line
+    assert "on call" not in str(home_tab(HomePage([]), NOW, duties=[ended]))
 
 
 def test_nothing_is_said_in_a_few_words() -> None:

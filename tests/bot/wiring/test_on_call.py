@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from slack_sdk import WebClient
 from bot.observability.metrics import Metrics
 from bot.observability.on_call_metrics import OnCallMetrics
 from bot.wiring.on_call import open_roster
+from bot.wiring.paging import find_workspace
 from bot.wiring.ports import Ports
 from core.actor import UserId
 from core.on_call import on_call_name
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 SAM, PRIMARY = UserId("U0SAM"), on_call_name("primary")
 ADDRESS = "sam@example.com"
 PAGERDUTY, CALENDAR = "{pagerduty: {schedule: P1, key: env:K}}", "{ical: {url: env:FEED}}"
+PAGING = "version: 1\npager: {pagerduty: {routing_key: env:K}}\nprofiles: {prod: {channel: C0ACCESS1}}\n"
 BY_MAIL = Shift(person=SchedulePerson(source_id="PSAM", name="Sam", email=ADDRESS))
 
 
@@ -92,3 +95,13 @@ def test_metrics_say_how_schedules_answer(slack: LocalSlack, clock: FrozenClock,
         'countersign_on_call_answer_age_seconds{source="pagerduty"} 61.0',
         "countersign_on_call_schedules_unknown 1.0",
     } <= set(shown)
+
+
+def test_sweeps_pages_link_to_the_workspace_slack_names(slack: LocalSlack, clock: FrozenClock, tmp_path: Path) -> None:
+    ports = ports_of(slack, clock, tmp_path, PAGERDUTY, ScriptedSource())
+    with closing(ports.stores):
+        assert (find_workspace(ports), slack.calls) == (None, [])
+        paging = parse_policy(PAGING.encode())
+        assert find_workspace(replace(ports, policy=paging)) == f"https://{slack.workspace.team.domain}.slack.com/"
+        away = WebClient("xoxb-another", base_url=slack.api_url)
+        assert find_workspace(replace(ports, policy=paging, client=away)) is None

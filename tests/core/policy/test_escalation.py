@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core.actor import Actor, UserGroupId, UserId
+from core.actor import Actor, ProfileName, UserGroupId, UserId
 from core.clock import TICK
 from core.errors import NotAllowed, NotKnown
 from core.invalid_policy import InvalidPolicy
@@ -20,9 +20,11 @@ from core.policy.difference import compare_policies
 from core.policy.escalation_config import QUIET_AFTER_STEP, EscalationStep, TimedStep, find_reminder
 from core.policy.principals import parse_selector
 from core.policy.time_window import TimeWindow
+from tests.builders import a_request
 
 if TYPE_CHECKING:
     from core.policy.decision import Decision
+    from core.request import Request
 
 MONDAY: Final = datetime.fromisoformat("2026-01-12T10:00:00Z")
 NIGHT: Final = datetime.fromisoformat("2026-01-13T02:00:00Z")
@@ -74,6 +76,29 @@ def on_call(user_id: UserId, *names: str) -> Actor:
     return Actor(id=user_id).with_duties(roster.duties(user_id, asked))
 
 
+def starting_in(ahead: timedelta) -> Request:
+    made = a_request(profile=ProfileName("prod"), rule="main", now=MONDAY)
+    return made.model_copy(update={"starts_at": MONDAY + ahead, "expires_at": MONDAY + ahead})
+
+
+@pytest.mark.parametrize(
+    ("rule", "before"),
+    [
+        ("", 60),
+        ("escalate_after: 10m, escalate_to: [U0SAM]", 60),
+        (TWO_STEPS.replace("30m", "45m"), 90),
+        # Never earlier than a request without a start would have been made.
+        (TWO_STEPS.replace("30m", "110m"), 120),
+    ],
+)
+def test_later_start_escalates_shortly_before_it(rule: str, before: int) -> None:
+    judged, days = policy(rule), timedelta(days=2)
+    request = starting_in(days)
+    assert judged.waiting.urgent_since(request) == MONDAY + days - timedelta(minutes=before)
+    assert judged.waiting.urgent_since(starting_in(timedelta(minutes=50))) == MONDAY
+    assert all(each.at < request.expires_at for each in judged.waiting.steps_of(request))
+
+
 @pytest.mark.parametrize("action", ["approve", "deny"])
 @pytest.mark.parametrize(
     ("who", "comes_after"),
@@ -112,6 +137,8 @@ def test_decision_says_that_it_escalated() -> None:
         "U0LEA may decide once it has waited 30m",
     )
     assert len(judge(policy(TWO_STEPS), UserId("U0BEN"), timedelta(minutes=10)).unmet) == 1
+    shut = judge(policy(f"{TWO_STEPS}, {HOURS}", approvers="approvers: [U0ANN, U0KIM]"), KIM, timedelta(), since=NIGHT)
+    assert shut.unmet[-1] == "U0KIM may decide once it has waited 30m"
 
 
 def test_user_group_of_a_step_is_asked_about_once_it_came() -> None:
@@ -139,7 +166,7 @@ def test_refusal_outside_the_hours_says_when_they_open() -> None:
     (said,) = caught.value.reasons
     assert said == (
         "approvers of rule main may approve only in their hours, Mon-Fri 09:00-17:00 UTC, "
-        "which open next on 2026-01-13 09:00 UTC"
+        "next from 2026-01-13 09:00 UTC"
     )
 
 

@@ -21,6 +21,7 @@ from tests.harness.schedule_server import ServedAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.harness.clock import FrozenClock
 
@@ -164,6 +165,16 @@ def test_process_that_failed_says_why(monkeypatch: pytest.MonkeyPatch, act: str,
 def test_process_that_does_not_end_in_time_is_killed() -> None:
     with pytest.raises(ScheduleUnavailable, match="takes too long"):
         read_apart(CalendarTask(since=T0, until=T0 + DAY), NEVER, wait_seconds=0.1)
+
+
+def test_process_uses_no_more_than_the_machine_allows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    score = tmp_path / "oom_score_adj"
+    loaded = "import sys; sys.path[:] = sys.argv[1:]; import core.schedules.ical_process as p, resource as r"
+    limits = f"p._OOM_SCORE = p.Path({str(score)!r}); r.setrlimit(r.RLIMIT_CPU, (9, 9)); p.limit_process(20)"
+    shown = "print(p.CalendarReport(title=str(r.getrlimit(r.RLIMIT_CPU))).model_dump_json())"
+    monkeypatch.setattr(ical_process, "START", f"{loaded}; {limits}; {shown}")
+    assert read_apart(CalendarTask(since=T0, until=T0 + DAY), b"").title == "(9, 9)"
+    assert score.read_text(encoding="ascii") == "1000"
 
 
 def test_machine_without_processes_reads_no_calendar(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,7 +165,7 @@ def test_vote_stays_when_the_hours_end(requests: RequestService, policy: Changin
     pending = requests.submit(RITA, "prod", HOUR, DEPLOY)
     requests.approve(id_of(pending), ANN)
     clock.advance(10 * MINUTE)
-    with pytest.raises(NotAllowed, match=r"which open next on .* 09:00; U0SAM may approve now") as caught:
+    with pytest.raises(NotAllowed, match=r"next from .* 09:00 UTC; U0SAM may approve now") as caught:
         requests.approve(id_of(pending), BOB)
     assert caught.value.unmet == ("hours",)
     approved = requests.approve(id_of(pending), SAM)

@@ -23,7 +23,7 @@ from core.access.pairing import (
     PairingWaiting,
     read_user_code,
 )
-from core.access.pairing_bounds import LOCK, MAX_OPEN, MAX_OPEN_PER_ADDRESS
+from core.access.pairing_bounds import LOCK, MAX_OPEN_PER_ADDRESS
 from core.audit.trail import AuditAction
 from core.errors import ConcurrentModification, CountersignError, InvalidInput, LimitReached, NotAllowed, NotKnown
 from core.services import PairingService
@@ -240,8 +240,11 @@ class TestBounds:
         assert (said.count("PairingUnknown"), said.count("LimitReached")) == (4, 4)
         assert len(stores.devices.find_for_person(read_user_code(wrong), RITA.id)[1].wrong_at) == 5
 
-    def test_open_pairings_are_bounded_in_all(self, pairing: PairingService, clock: FrozenClock) -> None:
-        for number in range(MAX_OPEN):
+    def test_open_pairings_are_bounded_in_all(
+        self, pairing: PairingService, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("core.access.pairing_bounds.MAX_OPEN", MAX_OPEN_PER_ADDRESS + 3)
+        for number in range(MAX_OPEN_PER_ADDRESS + 3):
             start(pairing, address=f"10.0.{number // MAX_OPEN_PER_ADDRESS}.1")
         with pytest.raises(LimitReached) as refused:
             start(pairing, address="10.0.99.1")

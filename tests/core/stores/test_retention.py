@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.audit.verification import verify_trail
+from core.pagers.page_ledger import KEPT_FOR
+from core.pagers.pages import Pages
 from core.services import BreakGlassService, RequestService
 from core.stores.base import PurgedStores
 from core.stores.commit import StoreSettings
@@ -77,3 +79,13 @@ def test_many_are_deleted_in_small_transactions(
 
     assert stores.purge(clock.now()) == 5
     assert isinstance(stores, PurgedStores)
+
+
+def test_page_that_no_card_shows_any_more_is_deleted(stores: SqliteStores, clock: FrozenClock) -> None:
+    Pages(stores.break_glass).change("REQUEST#0123456789abcdef", lambda page: page.page("PagerDuty", clock.now()))
+    clock.advance(KEPT_FOR - timedelta(seconds=1))
+    stores.purge(clock.now())
+    assert list(stores.break_glass.iterate_ledger_owners()) == ["PAGES#REQUEST#0123456789abcdef"]
+    clock.advance(timedelta(seconds=2))
+    stores.purge(clock.now())
+    assert list(stores.break_glass.iterate_ledger_owners()) == []
