@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
+from bot.wiring.paging import build_paging
 from bot.wiring.ports import Background, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.actor import Actor, UserGroupId, UserId
@@ -38,8 +39,9 @@ def live_a_week(ports: Ports, workspace: Workspace, clock: ClockAhead) -> None:
     """
     groups = {UserGroupId(group.id): map(UserId, group.users) for group in GROUPS}
     services = build_services(ports, directory=FixedDirectory(groups))
+    paging = build_paging(ports, find_name=lambda person: workspace.person(person).real_name or None)
     with closing(services.targets):
-        _Week(services, build_sweeper(services, build_sinks(ports)), workspace, clock).live()
+        _Week(services, build_sweeper(services, build_sinks(ports, paging)), workspace, clock).live()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from core.audit.trail import AuditAction
 from core.audit.verification import verify_trail
 from core.break_glass import EventStatus
 from core.request import RequestStatus
+from playground.demo_pager import DemoPagerState
 from playground.folder import Folder
 from playground.history import LENGTH
 from playground.people import ACCESS, DATABASE, STAGING
@@ -53,6 +54,12 @@ def test_week_is_sealed_and_verifies(playground: Playground, folder: Folder) -> 
     assert list(verify_trail(playground.stores, keyring, playground.clock.now(), tally)) == []
     assert tally.entries > 30
     assert AuditAction.REQUEST_DENIED in {entry.event for entry in playground.stores.audit.export()}
+
+
+@pytest.mark.usefixtures("playground")
+def test_pages_of_the_week_name_people(folder: Folder) -> None:
+    (page,) = DemoPagerState.model_validate_json(folder.pager.read_text(encoding="utf-8")).pages
+    assert page.summary.startswith("Break-glass: Sam Osei took prod-db")
 
 
 def test_week_leaves_the_channel_of_the_tour_free(playground: Playground) -> None:
