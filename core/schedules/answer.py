@@ -48,7 +48,7 @@ class MappedShift(BaseModel):
     ends_at: UtcTime | None = None
 
     def covers(self, at: datetime) -> bool:
-        """Whether the person is on call at this moment. At the hand-over, it is the next one's turn."""
+        """Whether the person is on call at this moment. At the hand-over, the next shift counts."""
         return (self.starts_at is None or self.starts_at <= at) and (self.ends_at is None or at < self.ends_at)
 
     def ended_within(self, since: datetime, until: datetime) -> bool:

@@ -52,7 +52,7 @@ class Shift(BaseModel):
         return self
 
     def covers(self, at: datetime) -> bool:
-        """Whether the person is on call at this moment: at the hand-over it is the next one's turn."""
+        """Whether the person is on call at this moment: at the hand-over, the next shift counts."""
         return (self.starts_at is None or self.starts_at <= at) and (self.ends_at is None or at < self.ends_at)
 
     def overlaps(self, since: datetime, until: datetime) -> bool:

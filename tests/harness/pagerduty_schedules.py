@@ -57,7 +57,7 @@ class FakePagerDuty(ScheduleServer):
         if call.path == "/oauth/token":
             return self._grant_token(call)
         if call.headers.get("accept") != ACCEPT:
-            self.violations.append(f"the version stands in Accept, not {call.headers.get('accept')}")
+            self.violations.append(f"the version belongs into Accept, not {call.headers.get('accept')}")
         known = {f"Token token={KEY}", *(f"Bearer {each}" for each in self.tokens)}
         if call.headers.get("authorization") not in known:
             return ServedAnswer(HTTPStatus.UNAUTHORIZED)
@@ -68,7 +68,7 @@ class FakePagerDuty(ScheduleServer):
         return self._schedule(call.path.removeprefix("/schedules/"))
 
     def _grant_token(self, call: ServedCall) -> ServedAnswer:
-        """Client credentials: a form, and the account with its region stands in the scope."""
+        """Client credentials: a form, and the account with its region is in the scope."""
         form = {name: value[0] for name, value in parse_qs(call.body.decode()).items()}
         if (form.get("client_id"), form.get("client_secret")) != CLIENT:
             return as_json({"error": "invalid_client"}, HTTPStatus.UNAUTHORIZED)

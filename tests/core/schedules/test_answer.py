@@ -210,6 +210,6 @@ def test_approvers_know_at_least_as_much(answer: ScheduleAnswer, now: datetime) 
 
 @settings(max_examples=50)
 @given(_answers, _times)
-def test_whoever_is_notified_may_approve_unless_it_isnt_known(answer: ScheduleAnswer, now: datetime) -> None:
+def test_those_who_are_notified_may_approve_if_it_is_known(answer: ScheduleAnswer, now: datetime) -> None:
     for each in find_on_call(answer, now) or ():
         assert judge_duty(answer, (each,), now).may_approve is not False
