@@ -16,6 +16,7 @@ from playground.playground import Playground
 
 _WHY: Final = "Deploy the fix for INC-12"
 _EMERGENCY: Final = "INC-13: the database does not answer"
+_SLOW: Final = "INC-42: the checkout is slow"
 _NARROW: Final = (740, 700)
 """One person, and cards as wide as in a Slack window beside an editor."""
 _WIDE: Final = (1440, 860)
@@ -45,6 +46,7 @@ class Scenes:
         self._break_the_glass()
         self._race()
         self._work_in_a_terminal()
+        self._be_on_call()
 
     @property
     def page(self) -> Page:
@@ -120,6 +122,14 @@ class Scenes:
         expect(terminal.locator(".run").last).to_contain_text("is open until")
         self._type(terminal, "countersign exec prod-admin -- aws s3 ls", "customer-invoices")
         self.camera.shoot("terminal", terminal)
+
+    def _be_on_call(self) -> None:
+        self._run(MIRA, ACCESS, "/access", f"checkout 2h {_SLOW}")
+        self._show(f"{SAM}:{ACCESS}", (1260, 700))
+        self.page.get_by_role("button", name=re.compile("^On call")).click()
+        self.page.get_by_role("button", name="Acknowledge").first.click()
+        expect(self._card(_SLOW)).to_contain_text("Acknowledged by")
+        self.camera.shoot("on-call")
 
     def _show(self, people: str, size: tuple[int, int]) -> None:
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
