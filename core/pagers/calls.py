@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
-from typing import Any, Final, cast
+from http.client import HTTPException
+from typing import Any, Final
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from pydantic import SecretStr
 
 from core.errors import DeliveryFailed
-from core.targets.timed_http import TimedHttp, TimedHttps
+from core.targets.timed_http import TimedHttp, TimedHttps, read_bounded
 from core.targets.words import one_line
 
 MAX_ANSWER_BYTES: Final = 1_000_000
@@ -73,7 +73,7 @@ class PagerCalls:
     def _send(self, request: Request) -> Any:  # noqa: ANN401 - JSON
         try:
             with self._opener.open(request) as answer:
-                return _read_json(_read_body(answer))
+                return _read_json(read_bounded(answer, MAX_ANSWER_BYTES))
         except HTTPError as error:
             with error:
                 raise self._refused(error.code, dict(error.headers.items()), self._read_refusal(error)) from error
@@ -85,7 +85,7 @@ class PagerCalls:
     def _read_refusal(self, error: HTTPError) -> str:
         """What the pager says is wrong, on one line, without the key."""
         try:
-            found = _read_json(_read_body(error))
+            found = _read_json(read_bounded(error, MAX_ANSWER_BYTES))
         except (OSError, HTTPException, ValueError):
             return ""
         said = "; ".join(_errors_in(found)).replace(self._key.get_secret_value() or "\0", "…")
@@ -110,18 +110,6 @@ class PagerCalls:
 
 def _headers(more: Mapping[str, str] | None) -> dict[str, str]:
     return {"content-type": "application/json", "user-agent": "Countersign", **(more or {})}
-
-
-def _read_body(answer: HTTPResponse | HTTPError) -> bytes:
-    response = cast(HTTPResponse, answer.fp) if isinstance(answer, HTTPError) else answer
-    parts: list[bytes] = []
-    size = 0
-    while part := response.read1(MAX_ANSWER_BYTES + 1):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_ANSWER_BYTES:
-            raise ValueError("too long")
-    return b"".join(parts)
 
 
 def _read_json(body: bytes) -> Any:  # noqa: ANN401 - JSON

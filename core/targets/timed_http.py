@@ -12,10 +12,25 @@ import time
 from functools import partial
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import Any, Final, cast
+from urllib.error import HTTPError
 from urllib.request import HTTPHandler, HTTPSHandler, Request
 
 CALL_SECONDS: Final = 20.0
 """How long a call may take in all; it stays within CALL_TIMEOUT."""
+
+
+def read_bounded(answer: HTTPResponse | HTTPError, max_bytes: int) -> bytes:
+    """The body of an answer. Raises ValueError if it is too long, OSError if it takes too long or was cut."""
+    # An HTTPError is a wrapper around the response, without read1.
+    response = cast(HTTPResponse, answer.fp) if isinstance(answer, HTTPError) else answer
+    parts: list[bytes] = []
+    size = 0
+    while part := response.read1(max_bytes + 1):
+        parts.append(part)
+        size += len(part)
+        if size > max_bytes:
+            raise ValueError("too long")
+    return b"".join(parts)
 
 
 class Deadline:

@@ -11,8 +11,8 @@ import ssl
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
-from typing import Final, cast
+from http.client import HTTPException
+from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -35,7 +35,7 @@ from core.targets.exchange import (
     read_reply,
     right_of_token,
 )
-from core.targets.timed_http import CALL_SECONDS, TimedHttp, TimedHttps
+from core.targets.timed_http import CALL_SECONDS, TimedHttp, TimedHttps, read_bounded
 from core.targets.web_address import check_web_address
 
 REPLY_SECONDS: Final = 8.0
@@ -136,7 +136,7 @@ class WebhookTarget:
         request = Request(self._url, data=body, headers=headers, method="POST")  # noqa: S310 - checked when it was made
         try:
             with self._opener.open(request) as answer:
-                return self._read(answer.status, None, _read_body(answer))
+                return self._read(answer.status, None, read_bounded(answer, MAX_ANSWER_BYTES))
         except HTTPError as error:
             with error:
                 return self._read_failure(error)
@@ -152,7 +152,7 @@ class WebhookTarget:
 
     def _read_failure(self, error: HTTPError) -> ReceiverReply | Later | TargetRefused | Unknown:
         try:
-            body = _read_body(error)
+            body = read_bounded(error, MAX_ANSWER_BYTES)
         except (OSError, HTTPException, ValueError):
             body = b""
         return self._read(error.code, _read_pause(error.headers.get("retry-after")), body)
@@ -185,20 +185,6 @@ class WebhookTarget:
         if reply is not None and reply.reason:
             return TargetRefused(f"{self._name} refused with {status}: {reply.reason.rstrip('.')}.")
         return TargetRefused(f"{self._name} refused with {status}. {_FIXES.get(status, 'Look at its log.')}")
-
-
-def _read_body(answer: HTTPResponse | HTTPError) -> bytes:
-    """The answer. Raises ValueError for one that is too long, OSError for one that takes too long or was cut."""
-    # An HTTPError is a wrapper around the response, without read1.
-    response = cast(HTTPResponse, answer.fp) if isinstance(answer, HTTPError) else answer
-    parts: list[bytes] = []
-    size = 0
-    while part := response.read1(MAX_ANSWER_BYTES + 1):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_ANSWER_BYTES:
-            raise ValueError("too long")
-    return b"".join(parts)
 
 
 def _read_pause(header: str | None) -> timedelta | None:

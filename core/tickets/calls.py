@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from http.client import HTTPException, HTTPResponse
 from time import monotonic
-from typing import Final, cast
+from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from core.targets.timed_http import TimedHttp, TimedHttps
+from core.targets.timed_http import TimedHttp, TimedHttps, read_bounded
 
 _MAX_PAUSE_SECONDS: Final = 600
 
@@ -58,7 +58,7 @@ class TimedCalls:
         opener = build_opener(_NoRedirects, TimedHttp(left, left), TimedHttps(left, left))
         try:
             with opener.open(request) as answer:
-                return _read(answer, answer, max_bytes)
+                return _read(answer, max_bytes)
         except HTTPError as error:
             return _read_error(error, max_bytes)
         except (OSError, HTTPException, ValueError) as error:
@@ -75,24 +75,16 @@ class _NoRedirects(HTTPRedirectHandler):
 def _read_error(error: HTTPError, max_bytes: int) -> HttpAnswer | NoAnswer:
     with error:
         try:
-            # An HTTPError is a wrapper around the response, without read1.
-            return _read(error, cast(HTTPResponse, error.fp), max_bytes)
+            return _read(error, max_bytes)
         except (OSError, HTTPException, ValueError) as broken:
             return _unanswered(broken)
 
 
-def _read(answer: HTTPResponse | HTTPError, response: HTTPResponse, max_bytes: int) -> HttpAnswer:
-    """The answer. Raises ValueError for one that is too long, OSError for one that takes too long or was cut."""
-    parts: list[bytes] = []
-    size = 0
-    while part := response.read1(max_bytes + 1):
-        parts.append(part)
-        size += len(part)
-        if size > max_bytes:
-            raise ValueError("too long")
+def _read(answer: HTTPResponse | HTTPError, max_bytes: int) -> HttpAnswer:
+    body = read_bounded(answer, max_bytes)
     headers = {name.lower(): value for name, value in answer.headers.items()}
     status = answer.code if isinstance(answer, HTTPError) else answer.status
-    return HttpAnswer(status, b"".join(parts), headers)
+    return HttpAnswer(status, body, headers)
 
 
 def _unanswered(error: Exception) -> NoAnswer:
