@@ -2,7 +2,7 @@
 # It runs as user 65532, on a read-only root. All that it writes is in its working directory, /var/lib/countersign, and
 # in /tmp. Settings come from the environment or from a file: serve --env-file. docs/deploying.md has the rest.
 
-# The digest belongs to the tag at the time it was written here; Dependabot brings both up to date. Any image with
+# The digest fixes what the tag named when this was written: bring both up to date from time to time. Any image with
 # Python 3.11 or newer, its venv module and certificates will do: --build-arg BASE=…
 ARG BASE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 

@@ -31,16 +31,18 @@ locals {
     { sourceVolume = "scratch", containerPath = "/tmp", readOnly = false },
   ]
 
-  # ECS has nothing like a ConfigMap: a container that ends at once writes the policy where the others read it.
+  # ECS has nothing like a ConfigMap: a container that ends at once writes the policy where the others read it. Volumes of
+  # Fargate belong to root, so it runs as root, and opens /tmp to the others, which don't.
   write_policy = {
     name                   = "policy"
     image                  = var.image
     essential              = false
     readonlyRootFilesystem = true
+    user                   = "0"
     entryPoint             = ["/opt/countersign/bin/python", "-c"]
-    command                = ["import os, pathlib; pathlib.Path('/etc/countersign/policy.yml').write_text(os.environ['POLICY'], encoding='utf-8')"]
+    command                = ["import os, pathlib; os.chmod('/tmp', 0o1777); pathlib.Path('/etc/countersign/policy.yml').write_text(os.environ['POLICY'], encoding='utf-8')"]
     environment            = [{ name = "POLICY", value = var.policy }]
-    mountPoints            = [{ sourceVolume = "policy", containerPath = "/etc/countersign", readOnly = false }]
+    mountPoints            = [for mount in local.mounts : merge(mount, { readOnly = false })]
     logConfiguration       = local.log
   }
   # What can't start never takes over from what runs; the log names each problem with the fix.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,7 +32,7 @@ _SEVERITIES: Final = {"critical", "error", "warning", "info"}
 Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
-class PagerServer:
+class PagerServer(ABC):
     """What both have in common. `faults` come before anything else: a status with headers, "hang up" or "wait"."""
 
     def __init__(self) -> None:
@@ -55,8 +56,9 @@ class PagerServer:
         self._server.server_close()
         self._thread.join()
 
+    @abstractmethod
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        raise NotImplementedError
+        """What the vendor answers."""
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         pager = self
