@@ -9,6 +9,7 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
 from core.clock import new_id
+from core.pagers.calls import MAX_ANSWER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +35,7 @@ Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
 class PagerServer(ABC):
-    """What both have in common. `faults` come before anything else: a status with headers, "hang up" or "wait"."""
+    """What both have in common. `faults` come before anything else: a status with headers, "hang up", "wait" or "long"."""
 
     def __init__(self) -> None:
         self.faults: deque[tuple[int, dict[str, str]] | str] = deque()
@@ -73,6 +75,13 @@ class PagerServer(ABC):
             def _serve(self, body: bytes) -> None:
                 pager.calls.append((self.command, self.path, json.loads(body) if body else {}))
                 fault = pager.faults.popleft() if pager.faults else None
+                if fault == "long":
+                    self.send_response(202)
+                    self.end_headers()
+                    # The caller hangs up in the middle of it.
+                    with suppress(OSError):
+                        self.wfile.write(json.dumps({"status": "x" * 2 * MAX_ANSWER_BYTES}).encode())
+                    return
                 if isinstance(fault, str):
                     if fault == "wait":
                         pager.end.wait()

@@ -141,6 +141,12 @@ def test_pager_that_never_answers_is_given_up(duty: FakePagerDuty) -> None:
     assert "PagerDuty didn't answer: " in failure_of(slow).problem
 
 
+def test_answer_without_end_is_not_taken_in(served: tuple[Pager, PagerServer]) -> None:
+    pager, server = served
+    server.faults.append("long")
+    assert "didn't answer: ValueError" in failure_of(pager).problem
+
+
 def test_redirect_is_not_followed(served: tuple[Pager, PagerServer]) -> None:
     pager, server = served
     server.faults.append((302, {"Location": f"{server.url}/elsewhere"}))
