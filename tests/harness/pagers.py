@@ -35,7 +35,7 @@ Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
 class PagerServer(ABC):
-    """What both have in common. `faults` come before anything else: a status with headers, "hang up", "wait" or "long"."""
+    """`faults` come before anything else: a status with headers, "hang up", "wait" or "long"."""
 
     def __init__(self) -> None:
         self.faults: deque[tuple[int, dict[str, str]] | str] = deque()
