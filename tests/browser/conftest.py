@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from playground.playground import Playground
 
 Motion = Literal["reduce", "no-preference"]
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 """A busy machine is not a broken one."""
 
 

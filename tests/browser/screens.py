@@ -63,6 +63,17 @@ class Screens:
         """Press a button of that card."""
         self.card(index, text).get_by_role("button", name=button, exact=True).click()
 
+    def open_form(self, index: int, button: str, text: str, name: str) -> Locator:
+        """Press a button of that card until its form is open: on a busy machine it may be too late for Slack's 3 s."""
+        form = self.dialog(name)
+        late = self.messages(index, "The form didn't open")
+        for times_late in range(MAX_LATE):
+            self.press(index, button, text)
+            expect(form.or_(late.nth(times_late)).first).to_be_visible()
+            if form.is_visible():
+                break
+        return form
+
     def ask(self, line: str = ASK) -> Request:
         """Let Mira ask, and wait until both screens show the card. The request as it is stored."""
         before = {request.id for request in self.playground.stores.requests.iterate()}

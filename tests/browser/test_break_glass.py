@@ -34,15 +34,13 @@ def stored(screens: Screens, event: BreakGlassEvent) -> BreakGlassEvent:
 
 def test_event_is_declared_closed_and_reviewed_by_somebody_else(screens: Screens) -> None:
     event = break_the_glass(screens)
-    screens.press(LEFT, "Close…", WHY)
-    closing = screens.dialog("Close break-glass")
+    closing = screens.open_form(LEFT, "Close…", WHY, "Close break-glass")
     closing.get_by_role("textbox").fill("The replica took over")
     closing.get_by_role("button", name="Close", exact=True).last.click()
     expect(screens.card(RIGHT, WHY)).to_contain_text("The replica took over")
     expect(screens.card(RIGHT, WHY)).to_contain_text("Needs a review")
 
-    screens.press(RIGHT, "Review…", WHY)
-    review = screens.dialog("Review break-glass")
+    review = screens.open_form(RIGHT, "Review…", WHY, "Review break-glass")
     review.get_by_role("combobox").click()
     screens.page.get_by_role("option", name="Justified").first.click()
     review.get_by_role("textbox").first.fill("The runbook was followed; INC-13 has the details.")
