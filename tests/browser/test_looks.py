@@ -33,6 +33,8 @@ MISPLACED: Final = """() => document.fonts.ready.then(() => [...document.querySe
 """What reaches beyond the window, or lies over its neighbour because its own box is too narrow for it."""
 LOADED_FONTS: Final = """() => document.fonts.ready.then(
   () => [...document.fonts].filter((each) => each.status === "loaded").map((each) => each.family))"""
+ROOMY_PX: Final = 1181
+"""From here on the page has room for a panel beside the panes: `roomy` in main.js."""
 TEXT: Final = "/access prod 2h " + "Deploy a fix with a very_long_word" * 8
 
 
@@ -178,7 +180,9 @@ def test_panel_of_aws_fits_at_any_width(welcome: Screens, width: int, scheme: st
     aws.give(PERMISSIONS[1].of("U0SAM"), welcome.playground.clock.now(), OperationKey("0123456789abcdef", 1))
     aws.take(PERMISSIONS[0].of("U0MIRA"), OperationKey("0123456789abcdef", 2))
     aws.switch_outage(is_out=True)
-    if welcome.aws.is_hidden():
+    if width < ROOMY_PX:
+        # The page closes the panel a moment after it became narrow, so that it doesn't cover the panes.
+        expect(welcome.aws).to_be_hidden()
         welcome.page.get_by_role("button", name="AWS (pretend)").click()
     expect(welcome.account("Staging")).to_contain_text("being added")
     _shoot(welcome, f"{scheme}-{width}-aws")
