@@ -9,12 +9,9 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import click
-import hcl2
 import pytest
 
 from bot.cli import countersign
@@ -25,35 +22,11 @@ from bot.settings.variables import variables_of
 from core.audit.trail import AuditAction
 from core.stores.schema import TABLES, TTL_ATTRIBUTE
 from tests.builders import a_request
+from tests.deploy.terraform_files import EXAMPLE, MODULE, ROOT, TEXTS, blocks, parse
 
-ROOT = Path(__file__).parents[2]
-MODULE = ROOT / "deploy" / "terraform"
-TEXTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(MODULE.glob("*.tf"))}
-EXAMPLE = (MODULE / "example" / "main.tf").read_text(encoding="utf-8")
 STOP_SECONDS = 28
 """How long a stop may take: docs/operators.md, Stopping."""
 RUNBOOK = re.compile(r"docs/(\w+)\.md#([\w-]+)")
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401 - any value of a parsed file
-    """A parsed value without the quotes and the notes that the parser keeps."""
-    if isinstance(value, dict):
-        return {plain(key): plain(each) for key, each in value.items() if not str(key).startswith("__")}
-    if isinstance(value, list):
-        return [plain(each) for each in value]
-    return value.strip('"') if isinstance(value, str) else value
-
-
-@cache
-def parse(text: str) -> dict[str, Any]:
-    """A file of Terraform, as values."""
-    parsed: dict[str, Any] = plain(hcl2.loads(text))
-    return parsed
-
-
-def blocks(kind: str) -> dict[str, Any]:
-    """All blocks of a kind with one label, by the label."""
-    return {name: body for text in TEXTS.values() for each in parse(text).get(kind, ()) for name, body in each.items()}
 
 
 def unescaped(text: str) -> str:
