@@ -176,3 +176,57 @@ def test_files_are_formatted() -> None:
         check=False,
     )
     assert (checked.returncode, checked.stdout) == (0, "")
+
+
+def resource(file: str, type_: str, name: str) -> dict[str, Any]:
+    """A resource of the module."""
+    found: dict[str, Any] = next(
+        each[type_][name] for each in parse(TEXTS[file])["resource"] if name in each.get(type_, ())
+    )
+    return found
+
+
+def test_tables_are_kept_whatever_happens() -> None:
+    table = resource("tables.tf", "aws_dynamodb_table", "this")
+
+    assert table["billing_mode"] == "PAY_PER_REQUEST"
+    assert table["deletion_protection_enabled"] is True
+    assert table["lifecycle"] == [{"prevent_destroy": True}]
+    assert table["point_in_time_recovery"] == [{"enabled": True}]
+    assert table["server_side_encryption"] == [{"enabled": True, "kms_key_arn": "${aws_kms_key.this.arn}"}]
+    index = next(each["global_secondary_index"] for each in table["dynamic"] if "global_secondary_index" in each)
+    assert index["content"][0]["projection_type"] == "ALL"
+
+
+def test_service_goes_back_and_lets_nobody_in() -> None:
+    service = resource("service.tf", "aws_ecs_service", "this")
+
+    assert service["deployment_circuit_breaker"] == [{"enable": True, "rollback": True}]
+    assert (service["deployment_minimum_healthy_percent"], service["deployment_maximum_percent"]) == (100, 200)
+    # Only a load balancer that terminals need may connect.
+    ways_in = [
+        each for text in TEXTS.values() for each in re.findall(r'"aws_vpc_security_group_ingress_rule" "(\w+)"', text)
+    ]
+    assert ways_in == ["balancer"]
+    rule = resource("main.tf", "aws_vpc_security_group_ingress_rule", "balancer")
+    assert rule["referenced_security_group_id"] == "${each.value.security_group_id}"
+    assert not {"cidr_ipv4", "cidr_ipv6"} & set(rule)
+
+
+def test_silence_counts_as_down() -> None:
+    down = resource("alarms.tf", "aws_cloudwatch_metric_alarm", "down")
+
+    assert (down["statistic"], down["comparison_operator"], down["threshold"]) == (
+        "SampleCount",
+        "LessThanThreshold",
+        1,
+    )
+    assert down["treat_missing_data"] == "breaching"
+
+
+def test_both_kinds_of_secrets_can_be_read_when_a_task_starts() -> None:
+    documents = parse(TEXTS["iam.tf"])["data"]
+    secrets = next(each["aws_iam_policy_document"]["secrets"] for each in documents if "secrets" in str(each)[:60])
+
+    allowed = [action for each in secrets["dynamic"] for action in each["statement"]["content"][0]["actions"]]
+    assert allowed == ["ssm:GetParameters", "secretsmanager:GetSecretValue", "kms:Decrypt"]
