@@ -12,11 +12,14 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
+VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+"""What this version is called: the one place where it stands."""
 PACKAGES: Final = ("bot", "core", "localslack", "playground")
 _BUILD_TOOL: Final = "setuptools"
 _NOT_LINKED: Final = {"..", "__pycache__"}
