@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from core.clock import format_time
 from tests.harness.aws import ENVIRONMENT
@@ -85,6 +85,13 @@ class Running:
         assert line, "it ended; its error is above"
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+class Versions(NamedTuple):
+    """The previous release and this version, running."""
+
+    old: Running
+    new: Running
 
 
 @contextmanager

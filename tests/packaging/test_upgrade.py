@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from core.clock import new_id
 from tests.harness.aws import dynamodb_client
 from tests.harness.tables import make_tables
-from tests.harness.wheel import ROOT, VERSION
-from tests.packaging.side_by_side import OneStore, Release, Running, running
+from tests.packaging.side_by_side import OneStore, Running, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,23 +33,6 @@ approval:
 break_glass:
   - {{name: on-call, profiles: [prod], users: [{RITA}, {ZOE}], max_duration: 2h, cooldown: 30m}}
 """
-
-
-class Versions(NamedTuple):
-    """Both, running."""
-
-    old: Running
-    new: Running
-
-
-@pytest.fixture(scope="module")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Versions]:
-    release = Release.previous()
-    packages = release.unpack(tmp_path_factory.mktemp(release.version))
-    with running(packages) as old, running(ROOT) as new:
-        assert old.receive() == {"version": release.version, "packages": str(packages)}
-        assert new.receive() == {"version": VERSION, "packages": str(ROOT)}
-        yield Versions(old, new)
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("dynamodb_local", marks=pytest.mark.engine)])
