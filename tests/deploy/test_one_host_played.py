@@ -103,6 +103,7 @@ def test_host_is_lost_and_comes_back_from_its_backup(tmp_path: Path) -> None:
             slack.wait_until(lambda: len(slack.messages(ACCESS)) > 1, PATIENCE)
             first, second = slack.messages(ACCESS)
             assert slack.press(JON, first, APPROVE).failure is None
+            slack.wait_until(lambda: "pproved" in slack.messages(ACCESS)[0].text, PATIENCE)
             said = host.run(*host.start_of("countersign-backup.service"))
             serving.tell_to_stop()
             assert b"STOPPING=1" in systemd.recv(4096)
