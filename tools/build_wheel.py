@@ -37,7 +37,8 @@ def main(folder: Path, commit: str) -> None:
     with tempfile.TemporaryDirectory(prefix="countersign-build-") as scratch:
         source = Path(scratch) / "source"
         export(ROOT, commit, source)
-        for built in build(source, folder, commit_time(ROOT, commit)):
+        whole = _git(ROOT, "rev-parse", "--verify", f"{commit}^{{commit}}").strip()
+        for built in build(source, folder, commit_time(ROOT, whole), whole):
             click.echo(f"{hashlib.sha256(built.read_bytes()).hexdigest()}  {built.name}")
 
 
@@ -55,7 +56,7 @@ def export(repository: Path, commit: str, into: Path) -> None:
         _unpack(archive, into)
 
 
-def build(source: Path, folder: Path, epoch: int) -> tuple[Path, Path]:
+def build(source: Path, folder: Path, epoch: int, commit: str) -> tuple[Path, Path]:
     """Build a source distribution of a tree, and from nothing but that the wheel. The tree stays as it is."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="countersign-build-") as scratch:
@@ -63,7 +64,7 @@ def build(source: Path, folder: Path, epoch: int) -> tuple[Path, Path]:
         # In a copy: setuptools builds in place, and takes along what an earlier build left there.
         shutil.copytree(source, packed, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist"))
         _level(packed, epoch)
-        _run_backend("sdist", packed, made, epoch)
+        _run_backend("sdist", packed, made, epoch, SOURCE_COMMIT=commit)
         (raw,) = made.glob("*.tar.gz")
         sdist = folder / raw.name
         _repack(raw, sdist, epoch)
@@ -83,12 +84,13 @@ def _level(tree: Path, epoch: int) -> None:
         os.utime(path, (epoch, epoch))
 
 
-def _run_backend(kind: str, source: Path, into: Path, epoch: int) -> None:
+def _run_backend(kind: str, source: Path, into: Path, epoch: int, **more: str) -> None:
     into.mkdir(exist_ok=True)
+    told = {"PATH": os.defpath, "TZ": "UTC", "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(epoch), **more}
     # -I: no variable of Python's and nothing in the user's own site-packages takes part.
     done = subprocess.run(  # noqa: S603  Ours.
         [sys.executable, "-I", "-c", _BUILD, kind, str(into)], check=False, capture_output=True, text=True, cwd=source,
-        env={"PATH": os.defpath, "TZ": "UTC", "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(epoch)}, umask=_UMASK,
+        env=told, umask=_UMASK,
     )  # fmt: skip
     if done.returncode != 0:
         raise click.ClickException(f"setuptools could not build the {kind}:\n{done.stderr}")

@@ -18,6 +18,7 @@ from typing import Final
 from tools.build_wheel import build
 
 ROOT: Final = Path(__file__).parents[2]
+COMMIT: Final = "0123456789abcdef" * 2 + "01234567"
 EPOCH: Final = 1_760_000_000
 PACKAGES: Final = ("bot", "core", "localslack", "playground")
 _BUILD_TOOL: Final = "setuptools"
@@ -28,14 +29,14 @@ def copy_source(into: Path) -> None:
     """Copy what a wheel is made of, as it is in this working tree."""
     for package in PACKAGES:
         shutil.copytree(ROOT / package, into / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, into)
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build a source distribution in `folder`, and from nothing but that the wheel."""
+def build_wheel(folder: Path, commit: str = "unknown") -> Path:
+    """Build a source distribution of this commit in `folder`, and from nothing but that the wheel."""
     copy_source(folder / "source")
-    _, wheel = build(folder / "source", folder, EPOCH)
+    _, wheel = build(folder / "source", folder, EPOCH, commit)
     return wheel
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.wheel import Installation, build_wheel
+from tests.harness.wheel import COMMIT, Installation, build_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this working tree; its source distribution lies beside it."""
-    return build_wheel(tmp_path_factory.mktemp("build"))
+    return build_wheel(tmp_path_factory.mktemp("build"), COMMIT)
 
 
 @pytest.fixture(scope="session")

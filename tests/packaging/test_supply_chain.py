@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.harness.wheel import EPOCH, ROOT, Installation, copy_source
+from tests.harness.wheel import COMMIT, EPOCH, ROOT, Installation, copy_source
 from tools.build_wheel import commit_time, export
 from tools.sbom import (
     BUILD_ONLY,
@@ -34,7 +34,7 @@ BUILD_ANEW: Final = """
 import sys
 from pathlib import Path
 from tools.build_wheel import build
-build(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+build(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
 """
 LOCK: Final = (ROOT / "requirements-runtime.lock").read_text(encoding="utf-8")
 
@@ -56,7 +56,7 @@ def test_build_is_the_same_on_another_machine(wheel: Path, tmp_path: Path) -> No
         path.chmod(0o700)
     theirs = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "PYTHONHASHSEED": "7", "SOURCE_DATE_EPOCH": "1", "HOME": "/"}
     subprocess.run(  # noqa: S603  Ours.
-        [sys.executable, "-c", BUILD_ANEW, source, tmp_path / "built", str(EPOCH)],
+        [sys.executable, "-c", BUILD_ANEW, source, tmp_path / "built", str(EPOCH), COMMIT],
         check=True, cwd=ROOT, env={"PATH": os.environ["PATH"], **theirs}, umask=0o077,
     )  # fmt: skip
     assert digests(tmp_path / "built") == digests(wheel.parent)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
 from tests.harness.served_bot import PATIENCE, Serving, environment, free_port, new_slack
-from tests.harness.wheel import PACKAGES, ROOT, Installation
+from tests.harness.wheel import COMMIT, PACKAGES, ROOT, Installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def imported_names(source: Path) -> Iterator[str]:
 def test_wheel_holds_each_file_of_the_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert inside == {path.relative_to(ROOT).as_posix() for path in package_files()}
+    assert inside == {path.relative_to(ROOT).as_posix() for path in package_files()} | {"bot/commit.txt"}
 
 
 def test_no_module_imports_what_only_developers_have(installation: Installation) -> None:
@@ -74,7 +74,7 @@ def test_no_module_imports_what_only_developers_have(installation: Installation)
 
 
 def test_installed_command_knows_its_version_and_files(installation: Installation) -> None:
-    assert installation.run("--version").stdout == f"countersign {version('countersign')}\n"
+    assert installation.run("--version").stdout == f"countersign {version('countersign')} (commit {COMMIT[:12]})\n"
     assert installation.run("slack", "manifest").stdout == (ROOT / "manifest.yml").read_text(encoding="utf-8")
     assert installation.run("policy", "example").stdout == (ROOT / "policy.example.yml").read_text(encoding="utf-8")
 
