@@ -14,8 +14,8 @@ import sys
 import click
 
 from bot.commands.running import listen_for_signals, stop
-from bot.observability.build import find_build
 from bot.commands.service_notice import ServiceNotice
+from bot.observability.build import find_build
 from bot.observability.logs import configure_logging
 from bot.settings import read_api_settings, read_settings, read_slack_settings, secrets_of, unknown_variables
 

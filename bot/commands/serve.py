@@ -17,8 +17,8 @@ import click
 
 from bot.commands.env_file import env_file_option
 from bot.commands.running import listen_for_signals, stop
-from bot.observability.build import find_build
 from bot.commands.service_notice import ServiceNotice
+from bot.observability.build import find_build
 from bot.observability.logs import configure_logging
 from bot.settings import secrets_of, settings_to_serve, unknown_variables
 from core.policy.file_access import find_writers
