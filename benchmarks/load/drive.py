@@ -82,9 +82,7 @@ def load(office: Office, task: ServedTask, stores: Stores, limit: CpuLimit, *, t
         settle(office, stores)
     made = Counter(call.method for call in office.slack.calls[calls:])
     failures.update(f"{each.kind}: {each.failure}" for each in office.clicks if each.failure is not None)
-    waited = (
-        None if before is None or after is None else Throttling(*(b - a for a, b in zip(before, after, strict=True)))
-    )
+    waited = after.since(before) if before is not None and after is not None else None
     return Loaded(tuple(office.clicks), failures, watch, waited, made, time.monotonic() - began)
 
 

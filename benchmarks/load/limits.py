@@ -30,6 +30,12 @@ class Throttling(NamedTuple):
     throttled: int
     seconds: float
 
+    def since(self, before: Throttling) -> Throttling:
+        """What was added."""
+        return Throttling(
+            self.periods - before.periods, self.throttled - before.throttled, self.seconds - before.seconds
+        )
+
 
 class CpuLimit(Protocol):
     """A limit of the processor's time, before and while a process runs in it."""

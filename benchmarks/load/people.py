@@ -23,7 +23,7 @@ from bot.views.request.card import APPROVE, DENY
 from core.clock import new_id
 from core.request import RequestStatus
 from localslack.answer import Answer
-from localslack.records import SlackMessage
+from localslack.records import SlackMessage, View
 from localslack.server import LocalSlack
 
 MIX: Final = (
@@ -118,7 +118,7 @@ class Office:
         card = self._cards.get(timeout=_CARD_TIMEOUT_SECONDS)
         approver = self._next("approve")
         self._timed("deny", due, lambda: self.slack.press(approver, card, DENY))
-        form = self.slack.wait_until(lambda: self.slack.modal(approver), _FORM_TIMEOUT_SECONDS)
+        form = self.slack.wait_until(lambda: self._form_of(approver, _request_of(card)), _FORM_TIMEOUT_SECONDS)
         if form is None:
             raise TimeoutError("the form did not open")
         typed = {"reason": {"answer": "Not during the freeze"}}
@@ -160,6 +160,10 @@ class Office:
         answer = click()
         self.clicks.append(LoadClick(kind, time.monotonic() - due, answer.failure))
         return answer
+
+    def _form_of(self, person: str, request: str) -> View | None:
+        form = self.slack.modal(person)
+        return form if form is not None and form.content.get("private_metadata") == request else None
 
     def _next(self, kind: str) -> str:
         with self._turns:

@@ -61,7 +61,7 @@ def test_process_is_stopped_where_no_quota_can_be_set(tmp_path: Path) -> None:
     with cpu_limit(0.25, cgroups=tmp_path / "nothing") as limit:
         assert isinstance(limit, StopAndContinue)
         command = limit.wrap([sys.executable, "-c", "input(); print(sum(range(3_000_000)))"])
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603  Ours.
             limit.apply_to(process.pid)
             with Watch(process.pid) as watch:
                 pass
