@@ -1,0 +1,94 @@
+"""The chart in deploy/helm: the same objects as Kustomize's, by Helm's own engine, and no value that means nothing."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.helm import HELM_VERSION, ChartRefused, Helm
+from tests.harness.kustomize import kustomized
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "deploy" / "helm" / "countersign"
+OF_HELM = {"app.kubernetes.io/managed-by", "app.kubernetes.io/version", "helm.sh/chart"}
+"""Labels by which Helm's tools know what they installed. Kustomize has no release and no chart to name."""
+
+pytestmark = pytest.mark.helm
+
+
+@pytest.fixture(scope="module")
+def helm() -> Iterator[Helm]:
+    """Helm, with the chart."""
+    with Helm(CHART) as helm:
+        yield helm
+
+
+def test_engine_is_the_helm_that_the_docs_name(helm: Helm) -> None:
+    assert helm.version() == HELM_VERSION
+
+
+def test_lint_finds_nothing(helm: Helm) -> None:
+    assert helm.lint() == []
+
+
+def test_chart_and_kustomize_make_the_same_objects(helm: Helm) -> None:
+    of_chart = [_comparable(each) for each in helm.render()]
+    of_base = [_comparable(each) for each in kustomized(ROOT / "deploy" / "kubernetes" / "base")]
+
+    assert sorted(of_chart, key=_key) == sorted(of_base, key=_key)
+
+
+def _key(each: dict[str, Any]) -> str:
+    return f"{each['kind']} {each['metadata']['name']}"
+
+
+def _comparable(found: dict[str, Any]) -> dict[str, Any]:
+    """Without Helm's labels, and without what each has to roll out a changed ConfigMap: a digest."""
+    each = copy.deepcopy(found)
+    for name in OF_HELM & set(each["metadata"]["labels"]):
+        del each["metadata"]["labels"][name]
+    if each["kind"] == "ConfigMap":
+        each["metadata"]["name"] = _without_digest(each["metadata"]["name"])
+    if each["kind"] == "Deployment":
+        template = each["spec"]["template"]
+        for name in [name for name in template["metadata"]["annotations"] if name.startswith("checksum/")]:
+            del template["metadata"]["annotations"][name]
+        for container in (*template["spec"]["initContainers"], *template["spec"]["containers"]):
+            for source in container["envFrom"]:
+                for reference in source.values():
+                    reference["name"] = _without_digest(reference["name"])
+        for volume in template["spec"]["volumes"]:
+            if "configMap" in volume:
+                volume["configMap"]["name"] = _without_digest(volume["configMap"]["name"])
+    return each
+
+
+def _without_digest(name: str) -> str:
+    return re.sub(r"-[a-z0-9]{10}$", "", name)
+
+
+def test_chart_has_the_example_policy() -> None:
+    assert (CHART / "files" / "policy.yml").read_bytes() == (ROOT / "policy.example.yml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"replicas": 3}, "replicas"),
+        ({"settings": {"COUNTERSIGN_STOER": "sqlite:///x"}}, "COUNTERSIGN_STOER"),
+        ({"settings": {"SLACK_BOT_TOKEN": "xoxb-1"}}, "SLACK_BOT_TOKEN"),
+        ({"settings": {"WAREHOUSE_SECRET": "s"}}, "WAREHOUSE_SECRET"),
+        ({"settings": {"COUNTERSIGN_METRICS": "off"}}, "COUNTERSIGN_METRICS"),
+        ({"image": {"digest": "sha256:short"}}, "digest"),
+        ({"terminationGracePeriodSeconds": 28}, "terminationGracePeriodSeconds"),
+        ({"existingSecret": ""}, "existingSecret"),
+    ],
+)
+def test_value_that_cant_be_meant_is_refused(helm: Helm, values: dict[str, Any], named: str) -> None:
+    with pytest.raises(ChartRefused, match=named):
+        helm.render(values)
