@@ -14,13 +14,14 @@ COPY requirements-runtime.lock ./
 RUN python3 -m venv /opt/countersign \
  && /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir --quiet \
       --require-hashes --requirement requirements-runtime.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY core core
 COPY bot bot
 COPY localslack localslack
 COPY playground playground
-# Nothing is downloaded here, and no packaging tool is left in what runs.
-RUN /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir --quiet \
+# Nothing is downloaded here, and no packaging tool is left in what runs. `countersign --version` names the commit.
+ARG COMMIT=unknown
+RUN SOURCE_COMMIT="${COMMIT}" /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir --quiet \
       --no-deps --no-build-isolation --no-index . \
  && /opt/countersign/bin/python -m compileall -q /opt/countersign/lib \
  && /opt/countersign/bin/python -m pip uninstall --disable-pip-version-check --quiet --yes setuptools pip
