@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
+from bot.settings.api import ApiSettings
+from bot.settings.deployment import Settings
+from bot.settings.slack import SlackSettings
+from bot.settings.variables import variables_of
 from tests.harness.helm import HELM_VERSION, ChartRefused, Helm
 from tests.harness.kustomize import kustomized
 
@@ -17,6 +23,11 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "countersign"
 OF_HELM = {"app.kubernetes.io/managed-by", "app.kubernetes.io/version", "helm.sh/chart"}
 """Labels by which Helm's tools know what they installed. Kustomize has no release and no chart to name."""
+OF_CHART = {
+    f"COUNTERSIGN_{each}"
+    for each in ("API_LISTEN", "API_PROXIES", "API_URL", "BROKER_LISTEN", "BROKER_URL", "LISTEN", "METRICS", "POLICY")
+}
+"""Settings that have to agree with ports and mounts, so that the chart sets them itself, or supports no other way."""
 
 pytestmark = pytest.mark.helm
 
@@ -86,9 +97,47 @@ def test_chart_has_the_example_policy() -> None:
         ({"settings": {"COUNTERSIGN_METRICS": "off"}}, "COUNTERSIGN_METRICS"),
         ({"image": {"digest": "sha256:short"}}, "digest"),
         ({"terminationGracePeriodSeconds": 28}, "terminationGracePeriodSeconds"),
-        ({"existingSecret": ""}, "existingSecret"),
+        ({"api": {"enabled": True, "url": "http://countersign.example.com"}}, "url"),
     ],
 )
 def test_value_that_cant_be_meant_is_refused(helm: Helm, values: dict[str, Any], named: str) -> None:
     with pytest.raises(ChartRefused, match=named):
         helm.render(values)
+
+
+def test_every_value_is_in_the_readme_and_in_the_schema() -> None:
+    values = YAML(typ="safe").load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    rows = (CHART / "README.md").read_text(encoding="utf-8").split("| --- | --- | --- |\n")[1].splitlines()
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+
+    assert sorted(named) == sorted(_names(values, schema))
+
+
+def _names(values: dict[str, Any], schema: dict[str, Any], start: str = "") -> Iterator[str]:
+    """Each value by its path, as far down as the schema says which there are."""
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) - {"global"} == set(values)
+    for name, value in values.items():
+        below = schema["properties"][name]
+        if "properties" in below:
+            yield from _names(value, below, f"{start}{name}.")
+        else:
+            yield f"{start}{name}"
+
+
+def test_settings_that_are_neither_secret_nor_the_chart_s_own_may_be_set() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    plain, files, others = schema["properties"]["settings"]["propertyNames"]["anyOf"]
+    kinds = (Settings, SlackSettings, ApiSettings)
+    secret = {
+        name
+        for kind in kinds
+        for name, field in zip(variables_of(kind), kind.model_fields.values(), strict=True)
+        if "Secret" in str(field.annotation)
+    } | {"COUNTERSIGN_WEBHOOK_URL"}
+
+    assert set(plain["enum"]) == set(variables_of(*kinds)) - secret - OF_CHART
+    assert set(files["enum"]) == {f"{name}_FILE" for name in secret}
+    assert re.search(others["pattern"], "HTTPS_PROXY")
+    assert all(re.search(others["not"]["pattern"], name) for name in (*secret, "AWS_SECRET_ACCESS_KEY"))

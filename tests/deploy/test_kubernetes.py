@@ -10,6 +10,7 @@ from typing import Any
 import click
 import kubernetes_validate
 import pytest
+from ruamel.yaml import YAML
 
 from bot.cli import countersign
 from bot.commands.running import STOP_TIMEOUT_SECONDS
@@ -29,8 +30,8 @@ from tests.harness.kustomize import kustomized, require_recent_kubectl
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 CHART = ROOT / "deploy" / "helm" / "countersign"
-VERSIONS = ("1.29", "1.33", "1.37")
-"""The oldest that clouds still run, one between, and the newest whose schemas are here."""
+VERSIONS = ("1.30", "1.34", "1.37")
+"""The oldest that the chart takes, one between, and the newest whose schemas are here."""
 KINDS = ["ConfigMap", "ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"]
 
 
@@ -56,6 +57,12 @@ def test_objects_are_valid(objects: Objects, version: str) -> None:
     for each in objects.all:
         kubernetes_validate.validate(each, version, strict=True)
     assert sorted(each["kind"] for each in objects.all) == KINDS
+
+
+def test_chart_says_from_which_version_on() -> None:
+    chart = YAML(typ="safe").load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+
+    assert chart["kubeVersion"] == f">={VERSIONS[0]}.0-0"
 
 
 def test_pod_may_run_where_restricted_is_enforced(objects: Objects) -> None:

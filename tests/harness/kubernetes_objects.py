@@ -45,7 +45,7 @@ class Objects:
     @property
     def containers(self) -> list[dict[str, Any]]:
         """Each container of the pod: doctor first."""
-        return [*self.pod["initContainers"], *self.pod["containers"]]
+        return [*self.pod.get("initContainers", ()), *self.pod["containers"]]
 
     def environment(self, container: dict[str, Any]) -> dict[str, str]:
         """The variables that a container gets from ConfigMaps and from its own list, which counts more."""

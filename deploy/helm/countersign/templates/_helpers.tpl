@@ -50,6 +50,35 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- default (printf "%s-policy" (include "countersign.fullname" .)) .Values.policy.existingConfigMap -}}
 {{- end -}}
 
+{{- define "countersign.isServingApi" -}}
+{{- if or .Values.api.enabled (eq .Values.command "broker") -}}true{{- end -}}
+{{- end -}}
+
+{{/* Where the API listens and how people reach it, in the words of the process that serves it. */}}
+{{- define "countersign.apiSettings" -}}
+{{- $listen := printf "0.0.0.0:%v" .Values.api.port -}}
+{{- $url := required "api.url: terminals have to know how to reach the API, such as https://countersign.example.com" .Values.api.url -}}
+{{- if eq .Values.command "broker" -}}
+- name: COUNTERSIGN_BROKER_LISTEN
+  value: {{ $listen }}
+- name: COUNTERSIGN_BROKER_URL
+  value: {{ $url }}
+{{- else -}}
+- name: COUNTERSIGN_API_LISTEN
+  value: {{ $listen }}
+- name: COUNTERSIGN_API_URL
+  value: {{ $url }}
+{{- with .Values.api.brokerUrl }}
+- name: COUNTERSIGN_BROKER_URL
+  value: {{ . }}
+{{- end }}
+{{- end }}
+{{- with .Values.api.proxies }}
+- name: COUNTERSIGN_API_PROXIES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end -}}
+
 {{/* What the init container and the bot have in common: both see the same settings, secrets and policy. */}}
 {{- define "countersign.container" -}}
 image: {{ include "countersign.image" . | quote }}
@@ -61,14 +90,19 @@ env:
     value: /etc/countersign/policy.yml
   - name: COUNTERSIGN_METRICS
     value: 0.0.0.0:9464
+  {{- if include "countersign.isServingApi" . }}
+  {{- include "countersign.apiSettings" . | nindent 2 }}
+  {{- end }}
   {{- with .Values.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 envFrom:
   - configMapRef:
       name: {{ include "countersign.fullname" . }}-settings
+  {{- with .Values.existingSecret }}
   - secretRef:
-      name: {{ .Values.existingSecret }}
+      name: {{ . }}
+  {{- end }}
   {{- with .Values.extraEnvFrom }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
