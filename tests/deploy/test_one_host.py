@@ -99,7 +99,7 @@ def _analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_files_name_the_version_that_they_are_of() -> None:
-    files = ("compose.yaml", "compose.dynamodb.yaml", "deploy/kubernetes/kustomization.yaml", "docs/deploying.md")
+    files = ("compose.yaml", "compose.dynamodb.yaml", "deploy/kubernetes/base/kustomization.yaml", "docs/deploying.md")
     named = [
         found
         for each in (*files, "deploy/terraform/variables.tf", "deploy/terraform/example/main.tf")
