@@ -20,14 +20,15 @@ RUN python3 -m venv /opt/countersign \
 COPY --from=base / /rootfs/
 COPY deploy/image/trim.py ./
 RUN python3 trim.py /rootfs
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY core core
 COPY bot bot
 COPY localslack localslack
 COPY playground playground
 # Nothing is downloaded here, and no packaging tool is left in what runs. Nothing can be compiled when it runs, so all
-# is compiled here, the standard library included; a copy may change when a file was written, so that doesn't count.
-RUN /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir --no-compile --quiet \
+# is compiled here; a copy may change when a file was written, so that doesn't count.
+ARG COMMIT=unknown
+RUN SOURCE_COMMIT="${COMMIT}" /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir --no-compile --quiet \
       --no-deps --no-build-isolation --no-index . \
  && /opt/countersign/bin/python -m pip uninstall --disable-pip-version-check --quiet --yes setuptools pip \
  && /opt/countersign/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/countersign/lib

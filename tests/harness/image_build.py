@@ -22,10 +22,18 @@ from tests.harness.image_base import CACHE, locked, obtain_base, run
 from tests.harness.wheel import PACKAGES, ROOT
 
 VERSION: Final = "9.8.7"
-COMMIT: Final = "0123456789abcdef"
+COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
 """What the image is told that it is."""
 _PROGRAMS: Final = ("buildah", "mmdebstrap", "unshare", "setpriv", "chroot", "mount")
-_FILES: Final = ("Dockerfile", ".dockerignore", "requirements-runtime.lock", "pyproject.toml", "README.md", "LICENSE")
+_FILES: Final = (
+    "Dockerfile",
+    ".dockerignore",
+    "requirements-runtime.lock",
+    "pyproject.toml",
+    "setup.py",
+    "README.md",
+    "LICENSE",
+)
 _PIP: Final = "[global]\nno-index = true\nfind-links = /wheels\n"
 
 

@@ -22,15 +22,15 @@ _BUILD_TOOL: Final = "setuptools"
 _NOT_LINKED: Final = {"..", "__pycache__"}
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build a source distribution in `folder`, and from nothing but that the wheel."""
+def build_wheel(folder: Path, commit: str = "unknown") -> Path:
+    """Build a source distribution of this commit in `folder`, and from nothing but that the wheel."""
     # In a copy, because setuptools builds in place and takes along what an earlier build left there.
     source = folder / "source"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    _build("sdist", source, folder)
+    _build("sdist", source, folder, SOURCE_COMMIT=commit)
     with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
         # Set like this because the argument `filter` is missing before Python 3.11.4. The archive is our own.
         archive.extraction_filter = lambda member, _: member
@@ -76,10 +76,11 @@ class Installation:
         )
 
 
-def _build(kind: str, source: Path, into: Path) -> None:
+def _build(kind: str, source: Path, into: Path, **environment: str) -> None:
     code = f"import sys; from setuptools import build_meta; build_meta.build_{kind}(sys.argv[1])"
+    told = {name: value for name, value in os.environ.items() if name != "SOURCE_COMMIT"} | environment
     done = subprocess.run(  # noqa: S603  Ours.
-        [sys.executable, "-c", code, into], check=False, capture_output=True, text=True, cwd=source
+        [sys.executable, "-c", code, into], check=False, capture_output=True, text=True, cwd=source, env=told
     )
     assert done.returncode == 0, done.stderr
 

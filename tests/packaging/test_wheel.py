@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+COMMIT: Final = "0123456789abcdef" * 2 + "01234567"
 IMPORT_EACH: Final = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -30,7 +31,7 @@ for name in sys.argv[1:]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("build"))
+    return build_wheel(tmp_path_factory.mktemp("build"), COMMIT)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def imported_names(source: Path) -> Iterator[str]:
 def test_wheel_holds_each_file_of_the_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert inside == {path.relative_to(ROOT).as_posix() for path in package_files()}
+    assert inside == {path.relative_to(ROOT).as_posix() for path in package_files()} | {"bot/commit.txt"}
 
 
 def test_no_module_imports_what_only_developers_have(installation: Installation) -> None:
@@ -86,7 +87,7 @@ def test_no_module_imports_what_only_developers_have(installation: Installation)
 
 
 def test_installed_command_knows_its_version_and_files(installation: Installation) -> None:
-    assert installation.run("--version").stdout == f"countersign {version('countersign')}\n"
+    assert installation.run("--version").stdout == f"countersign {version('countersign')} (commit {COMMIT[:12]})\n"
     assert installation.run("slack", "manifest").stdout == (ROOT / "manifest.yml").read_text(encoding="utf-8")
     assert installation.run("policy", "example").stdout == (ROOT / "policy.example.yml").read_text(encoding="utf-8")
 

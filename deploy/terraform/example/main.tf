@@ -37,7 +37,7 @@ resource "aws_sns_topic" "alarms" {
 module "countersign" {
   source = "../"
 
-  image      = "${data.aws_caller_identity.this.account_id}.dkr.ecr.eu-west-1.amazonaws.com/countersign:0.1.0"
+  image      = "${data.aws_caller_identity.this.account_id}.dkr.ecr.eu-west-1.amazonaws.com/countersign:0.2.0"
   policy     = file("${path.module}/policy.yml")
   vpc_id     = var.vpc_id
   subnet_ids = var.subnet_ids
