@@ -19,17 +19,18 @@ RUN python3 -m venv /opt/countersign \
 # What it will run on: the base without shell, package manager and whatever else runs nothing here.
 COPY --from=base / /rootfs/
 COPY deploy/image/trim.py ./
-RUN python3 trim.py /rootfs
+RUN python3 trim.py /rootfs \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash -s /rootfs -p / /rootfs/usr/local/lib
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY core core
 COPY bot bot
 COPY localslack localslack
 COPY playground playground
-# Nothing is downloaded here, and no packaging tool is left in what runs. Nothing can be compiled when it runs, so all
-# is compiled here; a copy may change when a file was written, so that doesn't count.
+# Nothing is downloaded here, and no packaging tool is left in what runs. A read-only root can't keep what Python compiles,
+# so all is compiled here, whenever its source was written: a copy may change that.
 ARG COMMIT=unknown
-RUN SOURCE_COMMIT="${COMMIT}" /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir --no-compile --quiet \
-      --no-deps --no-build-isolation --no-index . \
+RUN SOURCE_COMMIT="${COMMIT}" /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir \
+      --no-compile --quiet --no-deps --no-build-isolation --no-index . \
  && /opt/countersign/bin/python -m pip uninstall --disable-pip-version-check --quiet --yes setuptools pip \
  && /opt/countersign/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/countersign/lib
 COPY deploy/image/sbom.py ./
