@@ -10,7 +10,7 @@ variable "name" {
 }
 
 variable "image" {
-  description = "The image, with its tag or digest: 111122223333.dkr.ecr.eu-west-1.amazonaws.com/countersign:0.1.0."
+  description = "The image, with its tag or digest: 111122223333.dkr.ecr.eu-west-1.amazonaws.com/countersign:0.2.0."
   type        = string
 
   validation {

@@ -21,7 +21,7 @@ variable "region" {
 variable "image_version" {
   description = "The tag of the image in ECR."
   type        = string
-  default     = "0.1.0"
+  default     = "0.2.0"
 }
 
 variable "alarm_email" {
