@@ -124,6 +124,10 @@ def test_tasks_run_commands_and_settings_of_the_bot() -> None:
     assert address is not None
     assert f"http://{address[1]}/healthz" in text
     assert "/readyz" not in re.sub(r"#.*", "", text)
+    pythons = set(re.findall(r"/[\w/]+/bin/python", text))
+    assert pythons == set(
+        re.findall(r'CMD \["(/[\w/]+/bin/python)"', (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    )
 
 
 def test_containers_can_do_nothing_that_they_need_not() -> None:
