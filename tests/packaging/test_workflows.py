@@ -126,7 +126,7 @@ def test_nothing_is_published_before_the_owner_says_so() -> None:
     for where, job in seen.items():
         outward = {"id-token", "packages", "attestations"} & job["permissions"].keys()
         if outward or job["permissions"].get("contents") == "write":
-            assert job["if"] == "vars.COUNTERSIGN_PUBLISH == 'true'", where
+            assert job["if"] == "vars.PUBLISH_RELEASES == 'true'", where
             assert "environment" in job, where
     # What can't be taken back waits for all that can fail.
     order = {where.partition(": ")[2]: job.get("needs") for where, job in seen.items()}
