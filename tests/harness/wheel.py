@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,8 @@ from typing import Final
 from tools.build_wheel import build
 
 ROOT: Final = Path(__file__).parents[2]
+VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+"""What this version is called: the one place where it stands."""
 COMMIT: Final = "0123456789abcdef" * 2 + "01234567"
 EPOCH: Final = 1_760_000_000
 PACKAGES: Final = ("bot", "core", "localslack", "playground")
