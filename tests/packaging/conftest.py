@@ -1,4 +1,4 @@
-"""What is delivered: one wheel and one environment with it; the previous release and this version, running."""
+"""One wheel and one environment with it; and the previous release beside this version, both running."""
 
 from __future__ import annotations
 
