@@ -32,7 +32,8 @@ ARG COMMIT=unknown
 RUN SOURCE_COMMIT="${COMMIT}" /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir \
       --no-compile --quiet --no-deps --no-build-isolation --no-index . \
  && /opt/countersign/bin/python -m pip uninstall --disable-pip-version-check --quiet --yes setuptools pip \
- && /opt/countersign/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/countersign/lib
+ && /opt/countersign/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/countersign/lib \
+ && find /opt/countersign/bin -type f ! -name countersign -delete
 COPY deploy/image/sbom.py ./
 ARG VERSION=unknown
 RUN cp -a /opt/countersign /rootfs/opt/ \
@@ -60,7 +61,7 @@ USER 65532:65532
 WORKDIR /var/lib/countersign
 EXPOSE 9464
 # Kubernetes has probes of its own, and ignores this.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
   CMD ["/opt/countersign/bin/python", "-c", "import os; from urllib.request import urlopen; urlopen('http://127.0.0.1:' + os.environ['COUNTERSIGN_METRICS'].rpartition(':')[2] + '/healthz', timeout=4)"]
 # SIGTERM finishes what was acknowledged, within 28 seconds: stop it with a grace period of 30.
 STOPSIGNAL SIGTERM
