@@ -168,6 +168,16 @@ def test_dependabot_finds_what_it_is_to_upgrade() -> None:
         assert any("required_providers" in path.read_text() for path in (ROOT / folder[1:]).glob("*.tf")), folder
 
 
+def test_base_of_the_image_is_where_dependabot_looks() -> None:
+    # It reads FROM, not ARG. The first image is the base; all others are stages of this file.
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    images = re.findall(r"^FROM (\S+)(?: AS (\w+))?$", text, re.MULTILINE)
+    assert re.fullmatch(r"python:[\w.-]+@sha256:[0-9a-f]{64}", images[0][0])
+    assert images[0][1] == "pinned"
+    assert re.findall(r"^ARG BASE=(\S+)$", text, re.MULTILINE) == ["pinned"]
+    assert {image for image, _ in images[1:]} <= {"${BASE}", "scratch", *(stage for _, stage in images)}
+
+
 def test_every_python_that_is_promised_is_tested() -> None:
     tested = DOCUMENTS["ci.yml"]["jobs"]["tests"]["strategy"]["matrix"]["python"]
     assert tested[0] == "3.11"
