@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.harness.wheel import ROOT
+from tests.harness.wheel import ROOT, VERSION
 
-VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 NAMED: Final = re.compile(
     r"""countersign (?: :v? | == | - | @v )      # an image, a requirement, a wheel or a chart, a tag
         (\d+\.\d+\.\d+\w*)

@@ -12,31 +12,18 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
-import pytest
-
 from tests.harness.served_bot import PATIENCE, Serving, environment, free_port, new_slack
-from tests.harness.wheel import PACKAGES, ROOT, Installation, build_wheel
+from tests.harness.wheel import COMMIT, PACKAGES, ROOT, Installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-COMMIT: Final = "0123456789abcdef" * 2 + "01234567"
 IMPORT_EACH: Final = """
 import importlib, sys
 for name in sys.argv[1:]:
     importlib.import_module(name)
 """
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("build"), COMMIT)
-
-
-@pytest.fixture(scope="module")
-def installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    return Installation(wheel, tmp_path_factory.mktemp("installed") / "environment")
 
 
 def package_files() -> Iterator[Path]:
