@@ -41,6 +41,10 @@ OF_AN_EXTRA: Final = frozenset(
         "keyring",
         # countersign[ical]: loaded only in the process that reads a calendar.
         "core.schedules.ical_events", "icalendar", "recurring_ical_events", "x_wr_timezone",
+        # countersign[tracing]: loaded when traces are on.
+        "bot.observability.open_telemetry", "opentelemetry", "opentelemetry.context", "opentelemetry.trace",
+        "opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk.resources",
+        "opentelemetry.sdk.trace", "opentelemetry.sdk.trace.export",
         # countersign[mcp]: loaded by `countersign mcp` only.
         "bot.terminal.mcp_server", "mcp.server.mcpserver", "mcp.server.mcpserver.exceptions", "mcp.types",
     }
