@@ -75,6 +75,10 @@ def test_changed_settings_make_new_pods(helm: Helm) -> None:
     assert first != second
 
 
+def test_single_replica_doesnt_keep_nodes_from_being_drained(helm: Helm) -> None:
+    assert "PodDisruptionBudget" not in {each["kind"] for each in helm.render({"replicaCount": 1})}
+
+
 class TestApi:
     """The API for terminals, in `serve` and as a broker."""
 
