@@ -1,4 +1,4 @@
-"""The previous release and this version, running."""
+"""One wheel and one environment with it; and the previous release beside this version, both running."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.wheel import ROOT, VERSION
+from tests.harness.wheel import COMMIT, ROOT, VERSION, Installation, build_wheel
 from tests.packaging.side_by_side import Release, Versions, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this working tree; its source distribution lies beside it."""
+    return build_wheel(tmp_path_factory.mktemp("build"), COMMIT)
+
+
+@pytest.fixture(scope="session")
+def installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """That wheel where nothing else is but what it needs to run."""
+    return Installation(wheel, tmp_path_factory.mktemp("installed") / "environment")
 
 
 @pytest.fixture(scope="session")

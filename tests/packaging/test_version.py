@@ -44,7 +44,9 @@ def test_every_file_names_the_version_of_the_project() -> None:
     assert {
         "compose.yaml",
         "compose.dynamodb.yaml",
-        "deploy/kubernetes/kustomization.yaml",
+        "deploy/helm/countersign/Chart.yaml",
+        "deploy/kubernetes/base/kustomization.yaml",
+        "deploy/kubernetes/example/kustomization.yaml",
         "deploy/terraform/variables.tf",
         "deploy/terraform/example/main.tf",
     } <= {name for name, found in named.items() if found}
