@@ -48,7 +48,6 @@ def test_every_file_names_the_version_of_the_project() -> None:
         "deploy/kubernetes/base/kustomization.yaml",
         "deploy/kubernetes/example/kustomization.yaml",
         "deploy/terraform/variables.tf",
-        "deploy/terraform/example/main.tf",
     } <= {name for name, found in named.items() if found}
 
 
