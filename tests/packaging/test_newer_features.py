@@ -13,7 +13,7 @@ from tests.packaging.side_by_side import OneStore, Release, Versions
 if TYPE_CHECKING:
     from pathlib import Path
 
-BEGIN: Final = datetime(2100, 1, 1, tzinfo=UTC)
+BEGIN: Final = datetime(2040, 1, 1, tzinfo=UTC)
 RITA, ANN, BOB, ZOE = "U0RITA", "U0ANN", "U0BOB", "U0ZOE"
 POLICY: Final = f"""
 version: 1
@@ -28,7 +28,7 @@ BUNDLE: Final = "0123456789abcdef"
 
 @pytest.fixture(autouse=True)
 def previous_is_the_first() -> None:
-    """These are about 0.1.0. Whoever keeps a newer release decides anew what it may not know."""
+    """These are about 0.1.0: with another release before this one, decide anew what it may not know."""
     assert Release.previous().version == "0.1.0", "say in docs/upgrading.md what the previous release doesn't know"
 
 

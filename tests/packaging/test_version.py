@@ -48,7 +48,6 @@ def test_every_file_names_the_version_of_the_project() -> None:
         "deploy/kubernetes/base/kustomization.yaml",
         "deploy/kubernetes/example/kustomization.yaml",
         "deploy/terraform/variables.tf",
-        "deploy/terraform/example/main.tf",
     } <= {name for name, found in named.items() if found}
 
 
@@ -66,6 +65,14 @@ def test_each_way_to_name_a_version_is_found(line: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text(line)
 
     assert versions_in(tmp_path / "file") == {"9.9.9"}
+
+
+def test_newest_changes_are_those_of_this_version() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    # The date is written when the version is tagged.
+    assert re.fullmatch(rf"{re.escape(VERSION)} \((unreleased|\d{{4}}-\d\d-\d\d)\)", headings[0])
+    assert [each for each in headings if not re.fullmatch(r"\d+\.\d+\.\d+ \(.+\)", each)] == []
 
 
 def test_installed_version_is_that_of_the_project() -> None:
