@@ -96,7 +96,7 @@ def test_git_names_what_it_checked_out_in_the_same_way(package: Path) -> None:
     [
         (COMMIT, "somebody-elses"),
         ("ref: refs/heads/unborn", "countersign"),
-        ("ref: ../../../secret", "countersign"),
+        ("ref: ../../secret", "countersign"),
         ("not a commit", "countersign"),
         (COMMIT[:39], "countersign"),
     ],
