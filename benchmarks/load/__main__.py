@@ -25,8 +25,9 @@ from benchmarks.load.served import ServedTask, scratch_folder, served, settings_
 @click.option("--transport", type=click.Choice(["socket-mode", "http"]), default="socket-mode", show_default=True)
 @click.option("--clicks", default=10.0, show_default=True, help="Clicks a second.")
 @click.option("--seconds", default=60.0, show_default=True, help="How long.")
+@click.option("--python", default=sys.executable, help="Which Python runs `serve`; by default this one.")
 @click.option("--rest", default=10.0, show_default=True, help="Seconds at rest before memory is read.")
-def main(*, cpu: float, store: str, transport: str, clicks: float, seconds: float, rest: float) -> None:
+def main(*, cpu: float, store: str, transport: str, clicks: float, seconds: float, python: str, rest: float) -> None:
     """Send CLICKS a second to a limited `countersign serve`, and print what it took."""
     turns = max(round(clicks * seconds * len(MIX) / CLICKS_OF_THE_MIX), 1)
     print(
@@ -40,7 +41,7 @@ def main(*, cpu: float, store: str, transport: str, clicks: float, seconds: floa
         cpu_limit(cpu or None) as limit,
     ):
         settings = settings_of(slack, folder, url, over_http=transport == "http")
-        with served(settings, folder, limit) as task, stores_of(task) as stores:
+        with served(settings, folder, limit, python=python) as task, stores_of(task) as stores:
             _print_start(task, limit, cpu)
             office = Office(slack)
             time.sleep(rest)
