@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 
 import click
 
@@ -17,6 +18,7 @@ from benchmarks.load.limits import CpuLimit, cpu_limit
 from benchmarks.load.office import office_slack
 from benchmarks.load.people import CLICKS_OF_THE_MIX, MIX, Office
 from benchmarks.load.served import ServedTask, scratch_folder, served, settings_of, store_url
+from benchmarks.load.sizes import read_size
 
 
 @click.command()
@@ -46,11 +48,13 @@ def main(*, cpu: float, store: str, transport: str, clicks: float, seconds: floa
             office = Office(slack)
             time.sleep(rest)
             _print_memory("at rest", MemoryUse.read(task.pid))
+            empty = read_size(url)
             warm_up(office, stores)
             loaded = load(office, task, stores, limit, turns=turns, per_second=clicks)
             missing = lost(office, stores)
             time.sleep(rest)
             after = MemoryUse.read(task.pid)
+            _print_size(read_size(url) - empty, sum(1 for _ in stores.requests.iterate()))
         _print_load(loaded)
         _print_memory("after", after)
         print(
@@ -80,6 +84,11 @@ def _print_memory(when: str, use: MemoryUse) -> None:
         f"memory {when}: {use.resident:.0f} MiB resident, {use.proportional:.0f} MiB proportional, "
         f"peak {use.peak:.0f} MiB; {use.threads} threads"
     )
+
+
+def _print_size(added: Counter[str], requests: int) -> None:
+    kibibytes = {name: round(size / requests / 1024, 1) for name, size in added.items()}
+    print(f"stored for each of {requests} requests, with all that was clicked beside: {kibibytes} KiB")
 
 
 def _print_load(loaded: Loaded) -> None:
