@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 
 import click
 
@@ -17,6 +18,7 @@ from benchmarks.load.limits import CpuLimit, cpu_limit
 from benchmarks.load.office import office_slack
 from benchmarks.load.people import CLICKS_OF_THE_MIX, MIX, Office
 from benchmarks.load.served import ServedTask, scratch_folder, served, settings_of, store_url
+from benchmarks.load.sizes import read_size
 
 
 @click.command()
@@ -25,8 +27,9 @@ from benchmarks.load.served import ServedTask, scratch_folder, served, settings_
 @click.option("--transport", type=click.Choice(["socket-mode", "http"]), default="socket-mode", show_default=True)
 @click.option("--clicks", default=10.0, show_default=True, help="Clicks a second.")
 @click.option("--seconds", default=60.0, show_default=True, help="How long.")
+@click.option("--python", default=sys.executable, help="Which Python runs `serve`; by default this one.")
 @click.option("--rest", default=10.0, show_default=True, help="Seconds at rest before memory is read.")
-def main(*, cpu: float, store: str, transport: str, clicks: float, seconds: float, rest: float) -> None:
+def main(*, cpu: float, store: str, transport: str, clicks: float, seconds: float, python: str, rest: float) -> None:
     """Send CLICKS a second to a limited `countersign serve`, and print what it took."""
     turns = max(round(clicks * seconds * len(MIX) / CLICKS_OF_THE_MIX), 1)
     print(
@@ -40,16 +43,18 @@ def main(*, cpu: float, store: str, transport: str, clicks: float, seconds: floa
         cpu_limit(cpu or None) as limit,
     ):
         settings = settings_of(slack, folder, url, over_http=transport == "http")
-        with served(settings, folder, limit) as task, stores_of(task) as stores:
+        with served(settings, folder, limit, python=python) as task, stores_of(task) as stores:
             _print_start(task, limit, cpu)
             office = Office(slack)
             time.sleep(rest)
             _print_memory("at rest", MemoryUse.read(task.pid))
+            empty = read_size(url)
             warm_up(office, stores)
             loaded = load(office, task, stores, limit, turns=turns, per_second=clicks)
             missing = lost(office, stores)
             time.sleep(rest)
             after = MemoryUse.read(task.pid)
+            _print_size(read_size(url) - empty, sum(1 for _ in stores.requests.iterate()))
         _print_load(loaded)
         _print_memory("after", after)
         print(
@@ -79,6 +84,11 @@ def _print_memory(when: str, use: MemoryUse) -> None:
         f"memory {when}: {use.resident:.0f} MiB resident, {use.proportional:.0f} MiB proportional, "
         f"peak {use.peak:.0f} MiB; {use.threads} threads"
     )
+
+
+def _print_size(added: Counter[str], requests: int) -> None:
+    kibibytes = {name: round(size / requests / 1024, 1) for name, size in added.items()}
+    print(f"stored for each of {requests} requests, with all that was clicked beside: {kibibytes} KiB")
 
 
 def _print_load(loaded: Loaded) -> None:

@@ -85,13 +85,15 @@ def settings_of(slack: LocalSlack, folder: Path, store: str, *, over_http: bool,
 
 
 @contextmanager
-def served(settings: Mapping[str, str], folder: Path, limit: CpuLimit) -> Iterator[ServedTask]:
+def served(
+    settings: Mapping[str, str], folder: Path, limit: CpuLimit, *, python: str = sys.executable
+) -> Iterator[ServedTask]:
     """Run it until the block ends; then stop it as an orchestrator does."""
     log = folder / "serve.log"
     with log.open("ab") as writing:
         began = time.monotonic()
         process = subprocess.Popen(  # noqa: S603  Ours.
-            limit.wrap([sys.executable, "-m", "bot.cli", "serve"]),
+            limit.wrap([python, "-m", "bot.cli", "serve"]),
             cwd=folder, env=dict(settings), stdout=writing, stderr=writing,
         )  # fmt: skip
     try:

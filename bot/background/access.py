@@ -27,6 +27,7 @@ from core.access.right import Right
 from core.audit.trail import EntryDraft
 from core.clock import Clock
 from core.errors import StoreError
+from core.record import Record
 from core.stores.access import AccessStore
 from core.targets.base import Answer, Target
 
@@ -86,6 +87,8 @@ class AccessWork:
         self._deliver_soon: Callable[[], object] = _nothing
         self._reading: AccessReading | None = None
         self._counted_at: datetime | None = None
+        self._is_told = False
+        self._grant_changed = threading.Event()
 
     def sweep(self) -> VisitCounts:
         """Visit every right that is due now, once. Raises StoreUnavailable."""
@@ -128,8 +131,21 @@ class AccessWork:
             raise
         self._reading = AccessReading(first_end, live)
 
+    def hear(self, record: Record) -> None:
+        """This process committed the record. From the first call on, a nudge without a grant before it does nothing.
+
+        Most changes are of requests: what they make due is a grant, committed with them. Each look is five reads.
+        """
+        if isinstance(record, Grant):
+            self._grant_changed.set()
+        self._is_told = True
+
     def nudge(self) -> None:
         """Something was committed in this process: see now what is due. Never waits."""
+        if self._is_told and not self._grant_changed.is_set():
+            return
+        # Before the looks: a grant that is committed from now on gets its own.
+        self._grant_changed.clear()
         for nudge in self._nudges:
             nudge.give()
 

@@ -20,6 +20,11 @@ MIN_PAUSE_SECONDS: Final = 0.1
 """The least time between two passes of a loop that is nudged, however many changes are committed meanwhile."""
 PROMPT_PAUSE_SECONDS: Final = 0.01
 """The same for a loop on whose next pass people wait. There are never more passes than nudges."""
+RESTS_PER_PASS: Final = 2.0
+MAX_REST_SECONDS: Final = 0.5
+"""A loop that is nudged all the time rests twice as long as its pass took, up to this: on a small machine that has much
+to do, reading a long list again and again must not take the time that clicks and deliveries need.
+"""
 MAX_PAUSE_SECONDS: Final = 30.0
 """The longest pause between two passes while the store is unavailable."""
 _JITTER: Final = 0.2
@@ -32,7 +37,8 @@ class Nudge:
     """Ends a loop's rest early. Safe for threads.
 
     With `again_seconds`, the rest after a nudge is at most that long: an index may show a change a moment later.
-    `join_seconds` is the least rest: what is committed meanwhile is handled in one pass.
+    `join_seconds` is the least rest: what is committed meanwhile is handled in one pass. After a long pass, the rest is
+    longer.
     """
 
     def __init__(
@@ -41,12 +47,15 @@ class Nudge:
         *,
         again_seconds: float | None = None,
         join_seconds: float = MIN_PAUSE_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stopping = stopping
         self._join_seconds = join_seconds
         self._again_seconds = again_seconds
         self._given = threading.Event()
         self._looks_again = False
+        self._monotonic = monotonic
+        self._woke_at = monotonic()
 
     def give(self) -> None:
         """End the rest. Never waits."""
@@ -58,11 +67,13 @@ class Nudge:
 
     def rest(self, seconds: float) -> None:
         """Rest for this long, or until the nudge."""
-        self._stopping.wait(self._join_seconds)
+        took = self._monotonic() - self._woke_at
+        self._stopping.wait(max(self._join_seconds, min(took * RESTS_PER_PASS, MAX_REST_SECONDS)))
         bound = self._again_seconds if self._looks_again and self._again_seconds is not None else seconds
         self._looks_again = self._given.wait(min(seconds, bound))
         if self._looks_again:
             self._given.clear()
+        self._woke_at = self._monotonic()
 
 
 @dataclass(frozen=True, slots=True)

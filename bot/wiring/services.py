@@ -84,6 +84,7 @@ def build_services(
     access = AccessWork(stores.access, targets, clock, watcher, tracer)
     if watcher is not None:
         watcher.access.watch(access.reading, clock)
+        watcher.add_hearer(access.hear)
     pairing = PairingService(stores, policy, clock, watcher, directory=directory)
     devices = DeviceService(stores, policy, clock, watcher, directory=directory)
     sessions = SessionService(

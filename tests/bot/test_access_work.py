@@ -21,7 +21,9 @@ from core.errors import StoreMisconfigured, StoreUnavailable
 from core.services import BreakGlassService, GrantService, RequestService
 from core.stores import open_stores
 from tests.bot.access_grants import HOUR, StallingTarget, a_right, make_grant
+from tests.builders import a_request
 from tests.core.access.test_cost import READS_OF_AN_IDLE_PASS, with_live
+from tests.core.access.world import a_grant
 from tests.core.services.access_harness import KnownPrincipals, with_access
 from tests.core.services.harness import ChangingPolicy, invoke
 from tests.core.sinks import PATIENCE_SECONDS, StalledSink
@@ -209,6 +211,23 @@ def test_nudge_lets_a_decision_take_effect_at_once(
         make_grant(stores, clock.now(), number, right=right, is_emergency=is_emergency)
         sweeper.nudge()
         target.wait_until_held(right)
+
+
+def test_change_without_a_grant_wakes_no_look_for_access() -> None:
+    access = with_live(1)
+    work, now = AccessWork(access.store, access.targets, access.clock), access.clock.now()
+    _, others, _ = work.loops(threading.Event(), list)
+    resting = threading.Thread(target=others.rest, args=(NEVER_SECONDS,), daemon=True)
+    resting.start()
+    work.hear(a_request(now=now))
+    work.nudge()
+    # As it should be, it rests on, however long this is.
+    resting.join(0.2)
+    assert resting.is_alive()
+    work.hear(a_grant(source=f"REQUEST#{1:016x}", starts_at=now, ends_at=now + HOUR, now=now))
+    work.nudge()
+    resting.join(PATIENCE_SECONDS)
+    assert not resting.is_alive()
 
 
 def test_index_that_lags_is_looked_at_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
