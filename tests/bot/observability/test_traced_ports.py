@@ -10,8 +10,10 @@ from bot.background.access import AccessWork
 from bot.observability.traced_ports import TracedPort, trace_issuer, trace_sinks, trace_stores
 from bot.observability.tracing import (
     ACTION,
+    ALLOWED,
     CONFLICTS,
     NO_TRACER,
+    OUTCOME,
     PROFILE,
     RECORD,
     STATUS,
@@ -70,9 +72,10 @@ def test_visit_of_a_right_is_a_trace_and_an_idle_pass_is_none(
     grant = make_grant(stores, clock.now())
     work.sweep()
     (root,) = recorder.spans("reconcile")
-    assert root.attributes == {TARGET: "aws", RECORD: grant.source, PROFILE: grant.profile, ACTION: "grant_opened"}
+    decided = {RECORD: grant.source, PROFILE: grant.profile, ACTION: "grant_opened", ALLOWED: True}
+    assert root.attributes == {TARGET: "aws", **decided}
     (given,) = recorder.spans("target give")
-    assert given.attributes == {TARGET: "aws"}
+    assert given.attributes == {TARGET: "aws", OUTCOME: "held"}
     assert given.kind.name == "CLIENT"
     assert grant.right.principal not in recorder.everything()
     clock.advance(HOUR)
