@@ -77,13 +77,17 @@ class Serving:
     """The running process. `log` is what it wrote, once it has ended."""
 
     def __init__(
-        self, told: dict[str, str], folder: Path, command: Sequence[str] = (sys.executable, "-m", "bot.cli")
+        self,
+        told: dict[str, str],
+        folder: Path,
+        command: Sequence[str] = (sys.executable, "-m", "bot.cli"),
+        arguments: Sequence[str] = ("serve",),
     ) -> None:
         self._log = folder / "serve.log"
         self._told = told
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  Ours.
-                [*command, "serve"], cwd=folder, env=told, stdout=log, stderr=log
+                [*command, *arguments], cwd=folder, env=told, stdout=log, stderr=log
             )
 
     def __enter__(self) -> Self:

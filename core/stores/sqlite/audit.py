@@ -96,6 +96,17 @@ class SqliteAudit:
             ).fetchone()
         return None if row is None else read_entry(*row)
 
+    def count(self) -> int:
+        """How many entries there are."""
+        with self._database.read() as connection:
+            return int(connection.execute("SELECT count(*) FROM audit").fetchone()[0])
+
+    def find_newest_place(self) -> Place | None:
+        """Where the newest entry is; None if there is none."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT chain, seq FROM audit ORDER BY at DESC LIMIT 1").fetchone()
+        return None if row is None else (row[0], row[1])
+
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first."""
         with self._database.read() as connection:
