@@ -65,8 +65,6 @@ class OpenTelemetryTracer:
             kind=_KINDS[kind],
             attributes=_allowed(name, attributes),
             links=links,
-            record_exception=False,
-            set_status_on_exception=False,
         )
         with in_trace(_traceparent_of(span)), _current(span):
             yield
@@ -81,8 +79,6 @@ class OpenTelemetryTracer:
             name,
             kind=_KINDS[kind],
             attributes=_allowed(name, attributes),
-            record_exception=False,
-            set_status_on_exception=False,
         )
         with _current(span):
             yield
