@@ -21,6 +21,7 @@ from bot.doctor.slack_calls import PatientSlack
 from bot.doctor.slack_checks import SlackChecks
 from bot.doctor.store_checks import check_store, check_tables_of
 from bot.doctor.ticket_checks import check_tickets
+from bot.doctor.tracing_checks import check_tracing
 from bot.settings import Settings, SlackSettings
 from bot.slack.manifest import needs_email
 from core.clock import Clock
@@ -50,6 +51,8 @@ def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
     if settings is not None and "store" not in read.deployment.bad:
         is_keyring_known = not {"audit_key", "audit_signing_key"} & read.deployment.bad
         yield from check_store(settings, clock, with_content=is_keyring_known)
+    if settings is not None and "tracing" not in read.deployment.bad:
+        yield from check_tracing(settings)
     yield from _name_skipped(read, policy.found)
 
 

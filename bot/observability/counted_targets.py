@@ -39,6 +39,11 @@ _OUTCOMES: Final[Mapping[type[object], str]] = {
 }
 
 
+def outcome_of(answer: object) -> str:
+    """The word for an answer in metrics and traces."""
+    return _OUTCOMES.get(type(answer), "unknown")
+
+
 class CountedTargets(Mapping[str, Target]):
     """The same targets, by the same names."""
 
@@ -85,7 +90,7 @@ class _CountedTarget:
         outcome = "unknown"
         try:
             answer = call()
-            outcome = _OUTCOMES.get(type(answer), outcome)
+            outcome = outcome_of(answer)
         finally:
             self._count(self._name, step, outcome)
         return answer

@@ -56,6 +56,8 @@ def configure_logging(form: LogForm | None, stream: TextIO, *, secrets: Iterable
     logging.root.setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It tries again, and warns each time.
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
     # A failure to log must not stop the work, and a traceback on stderr would bypass the redaction.
     logging.raiseExceptions = False
     logging.captureWarnings(capture=True)

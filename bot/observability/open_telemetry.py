@@ -6,8 +6,9 @@ No exception's text is recorded, and no attribute that the table of spans doesn'
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Link, Span, SpanContext, Status, StatusCode, TraceFlags
 
 from bot.observability.tracing import ERROR, Attributes, SpanKind, Task, Value, is_allowed
@@ -38,7 +39,11 @@ class OpenTelemetryTracer:
 
     is_on = True
 
-    def __init__(self, processor: SpanProcessor, version: str, instance: str) -> None:
+    def __init__(
+        self, processor: SpanProcessor, version: str, instance: str, give_up: Callable[[], object] = lambda: None
+    ) -> None:
+        """`give_up` ends an export that a stop has no more time for."""
+        self._give_up = give_up
         resource = Resource.create({SERVICE_VERSION: version, SERVICE_INSTANCE_ID: instance})
         if str(resource.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
             # What the SDK writes where OTEL_SERVICE_NAME says nothing.
@@ -60,8 +65,6 @@ class OpenTelemetryTracer:
             kind=_KINDS[kind],
             attributes=_allowed(name, attributes),
             links=links,
-            record_exception=False,
-            set_status_on_exception=False,
         )
         with in_trace(_traceparent_of(span)), _current(span):
             yield
@@ -76,8 +79,6 @@ class OpenTelemetryTracer:
             name,
             kind=_KINDS[kind],
             attributes=_allowed(name, attributes),
-            record_exception=False,
-            set_status_on_exception=False,
         )
         with _current(span):
             yield
@@ -108,11 +109,42 @@ class OpenTelemetryTracer:
         flushing = threading.Thread(target=self._processor.shutdown, name="traces", daemon=True)
         flushing.start()
         flushing.join(FLUSH_SECONDS)
+        if flushing.is_alive():
+            self._give_up()
 
 
 def open_tracer(version: str, instance: str) -> OpenTelemetryTracer:
     """A tracer that exports as the OTEL_* variables say. Raises ValueError for one that can't be used."""
-    return OpenTelemetryTracer(BatchSpanProcessor(OTLPSpanExporter()), version, instance)
+    exporter = _Exporter()
+    return OpenTelemetryTracer(BatchSpanProcessor(exporter), version, instance, exporter.shutdown)
+
+
+class _Exporter(OTLPSpanExporter):
+    """Ends its pause between two attempts when it is shut down, by whom and however often."""
+
+    _has_ended = False
+
+    def shutdown(self) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            super().shutdown()  # type: ignore[no-untyped-call]
+
+
+def try_export(seconds: float) -> tuple[str, bool]:
+    """Where traces are exported to, and whether an export without spans arrives there in time.
+
+    Raises ValueError for an OTEL_ variable that can't be used.
+    """
+    exporter = OTLPSpanExporter(timeout=seconds)
+    log = logging.getLogger(OTLPSpanExporter.__module__)
+    # What it would say, the caller says in words for an operator.
+    was_disabled, log.disabled = log.disabled, True
+    try:
+        has_arrived = exporter.export(()) is SpanExportResult.SUCCESS
+    finally:
+        log.disabled = was_disabled
+        exporter.shutdown()  # type: ignore[no-untyped-call]
+    return exporter._endpoint, has_arrived  # noqa: SLF001 - nothing else says what the variables come to
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Final, cast
 
+from bot.observability.counted_targets import outcome_of
 from bot.observability.tracing import (
     ACTION,
     ALLOWED,
@@ -61,7 +62,9 @@ class TracedPort:
         attributes: Attributes,
         methods: Collection[str] | None = None,
         kind: SpanKind = SpanKind.INTERNAL,
+        describe: Callable[[object], Attributes] | None = None,
     ) -> None:
+        self._describe = describe
         self._port = port
         self._tracer = tracer
         self._family = family
@@ -81,13 +84,15 @@ class TracedPort:
         return traced
 
     def _trace(self, name: str, call: Call) -> Call:
-        tracer, attributes, kind = self._tracer, self._attributes, self._kind
+        tracer, attributes, kind, describe = self._tracer, self._attributes, self._kind, self._describe
 
         @wraps(call)
         def traced(*given: object, **named: object) -> object:
             try:
                 with tracer.span(name, attributes, kind):
                     result = call(*given, **named)
+                    if describe is not None:
+                        tracer.note(describe(result))
             except ConcurrentModification:
                 tracer.count(CONFLICTS)
                 raise
@@ -136,7 +141,8 @@ class TracedTargets(Mapping[str, Target]):
         self._tracer = tracer
 
     def __getitem__(self, name: str) -> Target:
-        port = TracedPort(self._targets[name], self._tracer, "target", {TARGET: name}, _STEPS, SpanKind.CLIENT)
+        target, about = self._targets[name], {TARGET: name}
+        port = TracedPort(target, self._tracer, "target", about, _STEPS, SpanKind.CLIENT, _describe_answer)
         return cast("Target", port)
 
     def __iter__(self) -> Iterator[str]:
@@ -208,6 +214,10 @@ def trace_sinks(sinks: Sequence[Sink], tracer: Tracer) -> Sequence[Sink]:
 
 
 _DATABASES: Final = {"SqliteStores": "sqlite", "DynamoStores": "aws.dynamodb"}
+
+
+def _describe_answer(answer: object) -> Attributes:
+    return {OUTCOME: outcome_of(answer)}
 
 
 def _facts_of(given: Sequence[object]) -> dict[str, Value]:

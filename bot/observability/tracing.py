@@ -53,12 +53,12 @@ SPANS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "api": frozenset({STATUS}) | _DECIDED,
         "deliver": frozenset({RECORD, PROFILE, ACTION, ATTEMPT, OUTCOME, CONFLICTS}),
         "sink": frozenset(),
-        "reconcile": frozenset({TARGET, ACTION, RECORD, PROFILE, CONFLICTS}),
+        "reconcile": frozenset({TARGET}) | _DECIDED,
         "target": frozenset({TARGET, OUTCOME}),
         "store": frozenset({DATABASE}),
         "directory": frozenset(),
         "slack": frozenset({STATUS, SLACK_ERROR}),
-        "credentials": frozenset({TARGET}),
+        "credentials": frozenset(),
     }
 )
 """Each span by its name, or by the first word of it, and its attributes. Every span may have `error.type`."""

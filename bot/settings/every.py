@@ -5,7 +5,9 @@ Invariant: every secret that a setting can hold is named here, so that logs can 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import unquote
 
 from bot.settings.api import ApiSettings, read_api_settings
 from bot.settings.deployment import Settings, read_settings
@@ -21,8 +23,16 @@ def secrets_of(settings: Settings, slack: SlackSettings) -> Iterable[str]:
     kept = (slack.bot_token, slack.app_token, slack.signing_secret, settings.audit_key, settings.webhook_secret)
     values = [secret.get_secret_value() for secret in (*kept, settings.audit_signing_key) if secret is not None]
     # The webhook's URL may contain its receiver's token; the audit key is a list of keys.
-    values += [settings.webhook_url or ""]
+    values += [settings.webhook_url or "", *_collector_secrets()]
     return [part.strip() for value in values for part in (value, *value.split(","))]
+
+
+def _collector_secrets() -> Iterator[str]:
+    """What the headers of exported traces contain, such as a token."""
+    for name in ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"):
+        for header in os.environ.get(name, "").split(","):
+            value = header.partition("=")[2].strip()
+            yield from (value, unquote(value))
 
 
 def settings_to_serve() -> tuple[Settings, SlackSettings, ApiSettings]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from bot.observability.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 RULES = YAML(typ="safe").load((ROOT / "deploy" / "prometheus" / "countersign.rules.yml").read_text(encoding="utf-8"))
+SITUATIONS = YAML(typ="safe").load(
+    (ROOT / "deploy" / "prometheus" / "countersign.tests.yml").read_text(encoding="utf-8")
+)
 ALERTS = [each for group in RULES["groups"] for each in group["rules"]]
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "countersign.json").read_text(encoding="utf-8"))
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", ())]
@@ -141,3 +146,53 @@ def test_every_metric_is_in_the_dashboard_or_an_alert() -> None:
     left_out = {"countersign_policy_in_force_timestamp_seconds", "countersign_api_seconds"}
 
     assert set(documented()) - shown - left_out == set()
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=[each["alert"] for each in ALERTS])
+def test_no_deployment_hides_another(alert: dict[str, Any]) -> None:
+    assert "job" in labels_named(alert["expr"])
+
+
+def test_each_panel_shows_the_deployments_that_are_chosen() -> None:
+    chosen = {each["name"] for each in DASHBOARD["templating"]["list"]}
+
+    assert chosen == {"datasource", "job"}
+    for query in QUERIES:
+        jobs = [each.value for read in selectors(query) for each in read.matchers.matchers if each.name == "job"]
+        # A process's own metrics are joined with those of ours.
+        assert jobs == ["$job"] * len(selectors(query)), query
+
+
+@pytest.mark.parametrize("query", [*(each["expr"] for each in ALERTS), *QUERIES])
+def test_what_grows_is_asked_for_its_growth_and_nothing_else_is(query: str) -> None:
+    grows = re.compile(r"\b(?:rate|increase)\((\w+)")
+    growing = set(grows.findall(query))
+
+    for read in selectors(query):
+        is_counter = str(read.name).endswith(("_total", "_bucket"))
+        assert (read.name in growing) == is_counter, query
+
+
+def test_each_alert_is_played_in_a_situation_that_it_is_for() -> None:
+    played = [case for case in SITUATIONS["tests"] if "healthy" not in case["name"]]
+    firing = [re.findall(r'alertname="(\w+)"', str(case["promql_expr_test"])) for case in played]
+
+    assert {name for names in firing for name in names} == {each["alert"] for each in ALERTS}
+    assert all(len(names) == 1 for names in firing)
+    for case in SITUATIONS["tests"]:
+        for series in case["input_series"]:
+            (read,) = selectors(series["series"])
+            labels = {matcher.name for matcher in read.matchers.matchers}
+            assert labels <= documented()[base_name(read.name)] | OF_A_SCRAPE | {"le"}, series
+
+
+def test_promtool_finds_that_each_alert_fires_and_no_other() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool isn't here: Debian's package `prometheus` has it")
+    rules = ROOT / "deploy" / "prometheus"
+    done = subprocess.run(  # noqa: S603 - the program that was found
+        [promtool, "test", "rules", "countersign.tests.yml"],
+        cwd=rules, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -27,7 +27,7 @@ from core.audit.keyring import AuditKeyring
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
 from tests.end_to_end.harness import JON, MIRA, SAM, WHY, Harness
-from tests.harness.spans import SpanRecorder, linked_traces
+from tests.harness.spans import SpanRecorder, linked_traces, trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,8 +90,8 @@ def test_delivery_is_a_trace_linked_to_the_click(traced: Harness, recorder: Span
     _, delivery = recorder.wait_for("deliver", 2)
     _, click = recorder.wait_for("slack payload", 2)
 
-    assert linked_traces(delivery) == [click.get_span_context().trace_id]
-    assert delivery.get_span_context().trace_id != click.get_span_context().trace_id
+    assert linked_traces(delivery) == [trace_of(click)]
+    assert trace_of(delivery) != trace_of(click)
     assert (delivery.attributes or {})[RECORD] == request.chain
     name, below = recorder.tree(delivery)
     assert name == "deliver"
@@ -133,7 +133,7 @@ def test_another_instance_links_its_delivery_too(
         (asked,) = recorder.wait_for("slack payload")
         second.deliver()
         (delivery,) = there.wait_for("deliver")
-    assert linked_traces(delivery) == [asked.get_span_context().trace_id]
+    assert linked_traces(delivery) == [trace_of(asked)]
 
 
 def test_refusal_names_its_kind_and_no_words(traced: Harness, recorder: SpanRecorder) -> None:

@@ -54,13 +54,8 @@ class SpanRecorder(SpanExporter):
 
     def tree(self, root: ReadableSpan) -> Tree:
         """A span, and below it all that it caused, by name."""
-        children = [span for span in self.spans() if span.parent and root.context and _is_below(span, root)]
+        children = [span for span in self.spans() if span.parent is not None and span.parent == root.context]
         return root.name, tuple(sorted(self.tree(each) for each in children))
-
-    def trace_of(self, root: ReadableSpan) -> list[ReadableSpan]:
-        """Every span of a trace."""
-        trace_id = root.get_span_context().trace_id
-        return [span for span in self.spans() if span.get_span_context().trace_id == trace_id]
 
     def everything(self) -> str:
         """All that would leave the process."""
@@ -75,12 +70,10 @@ class SpanRecorder(SpanExporter):
             self.problems.append(f"{span.name}: {unknown} {span.events} {span.status.description}")
 
 
-def _is_below(span: ReadableSpan, root: ReadableSpan) -> bool:
-    context = root.get_span_context()
-    return span.parent is not None and (span.parent.trace_id, span.parent.span_id) == (
-        context.trace_id,
-        context.span_id,
-    )
+def trace_of(span: ReadableSpan) -> int:
+    """The id of the trace that a span is in."""
+    assert span.context is not None
+    return int(span.context.trace_id)
 
 
 def linked_traces(span: ReadableSpan) -> list[int]:

@@ -19,6 +19,8 @@ from pydantic import SecretStr
 from bot.api.endpoints import ENDPOINTS
 from bot.api.server import ApiOptions, ApiServer
 from bot.observability.api_metrics import ApiMetrics
+from bot.observability.traced_ports import trace_stores
+from bot.observability.tracing import NO_TRACER, Tracer
 from bot.settings.addresses import Address
 from bot.wiring.api import ApiNeeds, build_api
 from core.access.device import (
@@ -229,6 +231,7 @@ class ServedApi:
         *,
         limits: CallRates | None = None,
         settings: ApiSettings | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self.clock, self.stores = clock, stores
         self.policy = parse_policy(POLICY)
@@ -236,11 +239,11 @@ class ServedApi:
         self.paper = PaperDevices(clock, self.directory)
         self.nudges = 0
         self.registry = CollectorRegistry()
-        self.requests = RequestService(stores, self.policy, clock, self, directory=self.directory)
+        self.requests = RequestService(trace_stores(stores, tracer), self.policy, clock, self, directory=self.directory)
         self.grants = GrantService(stores, self.policy, clock, self, directory=self.directory)
         needs = ApiNeeds(
             stores, self.policy, clock, self.directory, self.requests, self.grants, self.paper, self.paper, self.paper,
-            self.paper, NAMES.get, self._nudge,
+            self.paper, NAMES.get, self._nudge, tracer,
         )  # fmt: skip
         options = ApiOptions(
             "http://127.0.0.1:8787", "https://broker.example.com", settings.api_proxies if settings else (), limits

@@ -15,6 +15,7 @@ from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, seal
 from core.clock import TICK, new_id
 from core.outbox.outbox import FIRST_PAUSE, LEASE, deliver_due
 from core.stores.outbox import Backlog, Earlier
+from core.trace import in_trace
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, a_draft, a_refusal, a_request
 from tests.core.stores.harness import KEYRING
 from tests.harness.clock import A_MOMENT
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tests.core.stores.harness import StoreHarness
 
 SECOND = timedelta(seconds=1)
+TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 SOON = A_MOMENT + HOUR
 
 
@@ -54,6 +56,31 @@ def test_every_change_is_due_at_once_oldest_first(stores: Stores) -> None:
     assert due[0].entry == stores.audit.get_chain(older.chain)[0]
     assert list(stores.outbox.iterate_due(A_MOMENT)) == []
     assert [each.entry.chain for each in stores.outbox.iterate_due(A_MOMENT + SECOND)] == [older.chain]
+
+
+def test_delivery_knows_the_trace_of_its_commit(stores: Stores) -> None:
+    with in_trace(TRACEPARENT):
+        traced = _submit(stores, 1)
+    untraced = _submit(stores, 2)
+    first, second = _due(stores)
+    assert [(each.entry.chain, each.traceparent) for each in (first, second)] == [
+        (traced.chain, TRACEPARENT),
+        (untraced.chain, None),
+    ]
+    leased = _lease(stores, first)
+    assert leased.traceparent == TRACEPARENT
+    stores.outbox.postpone(leased)
+    first, second = sorted(_due(stores), key=lambda each: each.entry.at)
+    assert first.traceparent == TRACEPARENT
+    stores.outbox.finish(_lease(stores, first))
+    assert [each.entry.chain for each in _due(stores)] == [untraced.chain]
+
+
+def test_what_is_no_traceparent_holds_up_no_delivery(stores: Stores) -> None:
+    with in_trace("; DROP TABLE outbox"):
+        _submit(stores, 1)
+    (due,) = _due(stores)
+    assert due.traceparent is None
 
 
 def test_refused_break_glass_is_due_and_other_refusals_are_not(stores: Stores) -> None:
