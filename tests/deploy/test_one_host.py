@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -96,19 +95,6 @@ def _analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
-
-
-def test_files_name_the_version_that_they_are_of() -> None:
-    files = ("compose.yaml", "compose.dynamodb.yaml", "deploy/kubernetes/base/kustomization.yaml", "docs/deploying.md")
-    named = [
-        found
-        for each in (*files, "deploy/terraform/variables.tf", "deploy/terraform/example/main.tf")
-        for found in re.findall(r"(?:countersign:|newTag: )(\d+\.\d+\.\d+)", (ROOT / each).read_text(encoding="utf-8"))
-    ]
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-
-    assert len(named) > 6
-    assert set(named) == {project["version"]}
 
 
 class TestCompose:
