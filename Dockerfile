@@ -2,9 +2,11 @@
 # It runs as user 65532, on a read-only root without a shell. All that it writes is in its working directory,
 # /var/lib/countersign, and in /tmp. docs/deploying/containers.md has the rest.
 
-# The digest fixes what the tag named when this was written: bring both up to date from time to time. Any Debian with
-# Python 3.11 or newer, its venv module and certificates will do: --build-arg BASE=…
-ARG BASE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
+# Any Debian with Python 3.11 or newer, its venv module and certificates will do: --build-arg BASE=…
+ARG BASE=pinned
+
+# The digest fixes what the tag named when this was written. Dependabot brings it up to date, and reads it only here.
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS pinned
 
 # hadolint ignore=DL3006
 FROM ${BASE} AS base
@@ -32,7 +34,8 @@ ARG COMMIT=unknown
 RUN SOURCE_COMMIT="${COMMIT}" /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir \
       --no-compile --quiet --no-deps --no-build-isolation --no-index . \
  && /opt/countersign/bin/python -m pip uninstall --disable-pip-version-check --quiet --yes setuptools pip \
- && /opt/countersign/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/countersign/lib
+ && /opt/countersign/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/countersign/lib \
+ && find /opt/countersign/bin -type f ! -name countersign -delete
 COPY deploy/image/sbom.py ./
 ARG VERSION=unknown
 RUN cp -a /opt/countersign /rootfs/opt/ \
@@ -60,7 +63,7 @@ USER 65532:65532
 WORKDIR /var/lib/countersign
 EXPOSE 9464
 # Kubernetes has probes of its own, and ignores this.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
   CMD ["/opt/countersign/bin/python", "-c", "import os; from urllib.request import urlopen; urlopen('http://127.0.0.1:' + os.environ['COUNTERSIGN_METRICS'].rpartition(':')[2] + '/healthz', timeout=4)"]
 # SIGTERM finishes what was acknowledged, within 28 seconds: stop it with a grace period of 30.
 STOPSIGNAL SIGTERM

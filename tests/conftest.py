@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from core.clock import new_id
 from core.stores import Stores, open_stores
+from tests.harness.actionlint import why_no_actionlint
 from tests.harness.aws import ENVIRONMENT
 from tests.harness.chromium import why_no_chromium
 from tests.harness.clock import FrozenClock
@@ -41,6 +42,7 @@ _WHY_MISSING = "why_missing"
 _NEEDS: dict[str, tuple[str, Callable[[], str | None]]] = {
     "engine": ("AWS's DynamoDB Local", why_unavailable),
     "browser": ("Chromium", why_no_chromium),
+    "actionlint": ("actionlint", why_no_actionlint),
     "image": ("an image", why_no_image),
     "postgres": ("PostgreSQL", why_no_postgres),
     "helm": ("Helm", why_no_helm),

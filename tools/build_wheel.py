@@ -61,27 +61,18 @@ def build(source: Path, folder: Path, epoch: int, commit: str) -> tuple[Path, Pa
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="countersign-build-") as scratch:
         packed, unpacked, made = (Path(scratch) / name for name in ("packed", "unpacked", "made"))
-        # In a copy: setuptools builds in place, and takes along what an earlier build left there.
-        shutil.copytree(source, packed, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist"))
-        _level(packed, epoch)
+        # In a copy: setuptools builds in place, and takes along what the list of an earlier build names.
+        shutil.copytree(source, packed, ignore=shutil.ignore_patterns("*.egg-info"))
         _run_backend("sdist", packed, made, epoch, SOURCE_COMMIT=commit)
         (raw,) = made.glob("*.tar.gz")
         sdist = folder / raw.name
         _repack(raw, sdist, epoch)
         _unpack(sdist, unpacked)
         (top,) = unpacked.iterdir()
-        _level(top, epoch)
         _run_backend("wheel", top, made, epoch)
         (wheel,) = made.glob("*.whl")
         shutil.copyfile(wheel, folder / wheel.name)
     return sdist, folder / wheel.name
-
-
-def _level(tree: Path, epoch: int) -> None:
-    """Give every file the same time, and modes that don't depend on a umask."""
-    for path in [tree, *tree.rglob("*")]:
-        path.chmod(_FOLDER if path.is_dir() else _FILE)
-        os.utime(path, (epoch, epoch))
 
 
 def _run_backend(kind: str, source: Path, into: Path, epoch: int, **more: str) -> None:

@@ -19,14 +19,16 @@ PYTHON = Path(os.path.realpath(sys.executable)).name
 PROGRAMS = ("bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin")
 INSTALLERS = ("ensurepip", "pip", "pip-*", "setuptools", "setuptools-*", "wheel", "wheel-*", "_distutils_hack")
 UNUSED = (
-    "boot", "etc/alternatives", "etc/apt", "etc/cron.*", "etc/dpkg", "etc/gshadow*", "etc/init.d", "etc/pam.d",
-    "etc/rc*.d", "etc/security", "etc/shadow*", "etc/skel", "etc/systemd", "home/*", "media", "mnt/*", "opt/*",
-    "root/.??*", "srv", "tmp/*", "usr/games", "usr/include", "usr/lib/*/libperl*", "usr/lib/*/perl*",
-    "usr/lib/*/perl-base", "usr/lib/*/security", "usr/lib/apt", "usr/lib/dpkg", "usr/lib/init", "usr/lib/systemd",
-    "usr/libexec", "usr/local/include", "usr/local/share", "usr/share/bash-completion", "usr/share/debconf",
-    "usr/share/dpkg", "usr/share/info", "usr/share/lintian", "usr/share/locale", "usr/share/man", "usr/share/menu",
-    "usr/share/pam*", "usr/share/perl*", "usr/share/polkit-1", "usr/share/python-wheels", "var/cache/*",
-    "var/lib/apt", "var/lib/pam", "var/lib/systemd", "var/local", "var/log/*", "var/mail",
+    "boot", "etc/alternatives", "etc/apt", "etc/cron.*", "etc/dpkg", "etc/gshadow*", "etc/init.d", "etc/logrotate.d",
+    "etc/pam.d", "etc/rc*.d", "etc/security", "etc/shadow*", "etc/skel", "etc/systemd", "etc/update-motd.d",
+    "home/*", "media", "mnt/*", "opt/*", "root/.??*", "srv", "tmp/*", "usr/games", "usr/include",
+    "usr/lib/*/libperl*", "usr/lib/*/perl*", "usr/lib/*/perl-base", "usr/lib/*/security", "usr/lib/apt",
+    "usr/lib/dpkg", "usr/lib/init", "usr/lib/ssl/misc", "usr/lib/systemd", "usr/lib/udev", "usr/lib/usrmerge",
+    "usr/libexec", "usr/local/include", "usr/local/share", "usr/share/bash-completion", "usr/share/bug",
+    "usr/share/debconf", "usr/share/debianutils", "usr/share/dpkg", "usr/share/info", "usr/share/lintian",
+    "usr/share/locale", "usr/share/man", "usr/share/menu", "usr/share/pam*", "usr/share/perl*", "usr/share/polkit-1",
+    "usr/share/python-wheels", "var/cache/*", "var/lib/apt", "var/lib/pam", "var/lib/systemd", "var/local",
+    "var/log/*", "var/mail",
 )  # fmt: skip
 
 

@@ -75,6 +75,10 @@ def test_changed_settings_make_new_pods(helm: Helm) -> None:
     assert first != second
 
 
+def test_single_replica_doesnt_keep_nodes_from_being_drained(helm: Helm) -> None:
+    assert "PodDisruptionBudget" not in {each["kind"] for each in helm.render({"replicaCount": 1})}
+
+
 class TestApi:
     """The API for terminals, in `serve` and as a broker."""
 
@@ -115,7 +119,8 @@ class TestApi:
             helm.render({"api": {"enabled": True}})
 
     def test_broker_is_a_release_that_gives_credentials_only(self, helm: Helm, monkeypatch: pytest.MonkeyPatch) -> None:
-        found = Objects(helm.render({"command": "broker", "api": {"url": self.URL}}, name="broker"))
+        values = {"command": "broker", "api": {"url": self.URL}}
+        found = Objects(helm.render(values, name="broker"))
         (container,) = found.pod["containers"]
         for name, value in found.environment(container).items():
             monkeypatch.setenv(name, value)
@@ -123,6 +128,8 @@ class TestApi:
         assert container["args"] == ["broker"]
         # `doctor --start` asks for what only `serve` has: a token for Socket Mode.
         assert "initContainers" not in found.pod
+        assert "doctor" in helm.notes()
+        assert "doctor" not in helm.notes(values)
         assert read_api_settings().require_broker_listen().own_broker_url == self.URL
         assert list(find_unrestricted(found.pod)) == []
         assert found.one("Service")["spec"]["ports"][0]["targetPort"] == container["ports"][0]["name"]

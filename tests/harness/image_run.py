@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,8 +39,21 @@ class ImageRun:
         folder.chmod(0o700)
         os.chown(folder, USER, USER)
 
-    def command(self, *arguments: str, entrypoint: tuple[str, ...] = (), **variables: str) -> list[str]:
+    def command(self, *arguments: str, **variables: str) -> list[str]:
         """The command line that starts it. Signals to that process reach the one in the image."""
+        return self._enter((*self._image.config["Entrypoint"], *arguments), variables)
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of Countersign in it to its end."""
+        return _run(self.command(*arguments, **variables))
+
+    def check_health(self, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run what the image is checked by, which no shell reads."""
+        kind, *command = self._image.config["Healthcheck"]["Test"]
+        assert kind == "CMD"
+        return _run(self._enter(command, variables))
+
+    def _enter(self, command: Sequence[str], variables: Mapping[str, str]) -> list[str]:
         environment = {**self._image.environment, **variables}
         mount = ["unshare", "--mount", "--propagation=private", "sh", "-c", _START, "image-run"]
         drop = [
@@ -57,15 +71,9 @@ class ImageRun:
             f"--setuid={USER}",
             f"--setgid={USER}",
         ]
-        begin = entrypoint or tuple(self._image.config["Entrypoint"])
-        return [
-            *mount, str(self._image.root), str(self.folder), *drop, *enter, f"--wd={self._image.config['WorkingDir']}",
-            *begin, *arguments,
-        ]  # fmt: skip
+        working = f"--wd={self._image.config['WorkingDir']}"
+        return [*mount, str(self._image.root), str(self.folder), *drop, *enter, working, *command]
 
-    def run(
-        self, *arguments: str, entrypoint: tuple[str, ...] = (), **variables: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command in it to its end."""
-        command = self.command(*arguments, entrypoint=entrypoint, **variables)
-        return subprocess.run(command, check=False, capture_output=True, encoding="utf-8")  # noqa: S603  Ours.
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=False, capture_output=True, encoding="utf-8")  # noqa: S603  Ours.

@@ -49,8 +49,9 @@ def test_build_is_the_same_on_another_machine(wheel: Path, tmp_path: Path) -> No
     # What somebody's tree has, and what their shell is set to.
     (source / "core" / "__pycache__").mkdir()
     (source / "core" / "__pycache__" / "clock.cpython-311.pyc").write_bytes(b"old")
-    (source / "build" / "lib" / "core").mkdir(parents=True)
-    (source / "build" / "lib" / "core" / "left_from_before.py").touch()
+    (source / "countersign.egg-info").mkdir()
+    (source / "countersign.egg-info" / "SOURCES.txt").write_text("private.txt\n")
+    (source / "private.txt").touch()
     for path in [source / "README.md", *source.glob("bot/*.py")]:
         os.utime(path, (1, 1))
         path.chmod(0o700)
@@ -97,7 +98,10 @@ def observed(installation: Installation) -> Bom:
 
 
 def test_bill_lists_what_the_lock_installs(observed: Bom, wheel: Path) -> None:
-    bom = complete(copy.deepcopy(observed), locked_digests(LOCK), wheel)
+    # An environment has its installer as well.
+    seen = copy.deepcopy(observed)
+    seen["components"].append({"type": "library", "name": "pip", "version": "26.1", "bom-ref": "pip==26.1"})
+    bom = complete(seen, locked_digests(LOCK), wheel)
     names = {f"{normal(each['name'])}=={each['version']}" for each in bom["components"]}
     locked = {line.split()[0] for line in LOCK.splitlines() if "==" in line}
     assert names == {each for each in locked if each.partition("==")[0] not in BUILD_ONLY}

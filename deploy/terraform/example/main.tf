@@ -18,12 +18,6 @@ variable "region" {
   type        = string
 }
 
-variable "image_version" {
-  description = "The tag of the image in ECR."
-  type        = string
-  default     = "0.2.0"
-}
-
 variable "alarm_email" {
   description = "Who gets the alarms: AWS asks this address to confirm. Null: nobody."
   type        = string
@@ -67,7 +61,7 @@ resource "aws_sns_topic_subscription" "alarms" {
 module "countersign" {
   source = "../"
 
-  image            = "${local.account}.dkr.ecr.${var.region}.amazonaws.com/countersign:${var.image_version}"
+  image            = "${local.account}.dkr.ecr.${var.region}.amazonaws.com/countersign:0.2.0"
   policy           = file("${path.module}/policy.yml")
   vpc_id           = data.aws_vpc.default.id
   subnet_ids       = data.aws_subnets.default.ids

@@ -33,8 +33,8 @@ def settled(file: PolicyFile, clock: FrozenClock) -> str:
     """The name of the rule that holds after two looks, more than a settle time apart."""
     for _ in range(2):
         clock.advance(timedelta(seconds=5))
-        name = file.current().document.approval[0].name
-    return name
+        file.current()
+    return file.current().document.approval[0].name
 
 
 def test_changed_config_map_takes_effect_in_a_running_bot(
