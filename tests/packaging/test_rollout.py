@@ -63,11 +63,15 @@ class Rollout:
         self.slack.use_http(f"http://127.0.0.1:{self._ports[new]}/slack/events")
 
     def ask(self, who: str) -> SlackMessage:
-        """Ask for access; the card."""
-        before = len(self.slack.messages(ACCESS))
+        """Ask for access; the card that can be approved."""
         assert not self.slack.run_command(who, ACCESS, "/access", "prod 1h deploy the fix for INC-12").failure
-        self.slack.wait_until(lambda: self.slack.messages(ACCESS)[before:])
-        return self.slack.messages(ACCESS)[before]
+        self.slack.wait_until(self._pending_cards)
+        (card,) = self._pending_cards()
+        return card
+
+    def _pending_cards(self) -> list[SlackMessage]:
+        # Other messages may come at any time, such as what became of the request before.
+        return [each for each in self.slack.messages(ACCESS) if f"'{APPROVE}'" in str(each.blocks)]
 
     def card(self, posted: SlackMessage) -> SlackMessage:
         """A card as it is now."""
