@@ -46,7 +46,7 @@ from core.stores.sqlite.copying import (
 )
 
 _FOUND: Final = 1
-_MAX_COUNTED: Final = 1_000
+_MAX_COUNTED: Final = 100_000
 _ROOT: Final = 0
 
 

@@ -101,9 +101,13 @@ def place(copy: Path, target: Path) -> None:
 def move_away(path: Path, name: str) -> Path:
     """Rename a database that nobody has open, with all that is in its log. Returns its new path.
 
-    Raises StoreUnavailable while anybody else has it open; StoreMisconfigured when it isn't a database.
+    Raises InvalidInput while a process has it open; StoreMisconfigured when it isn't a database.
     """
-    make_single(path)
+    try:
+        make_single(path)
+    except StoreUnavailable as error:
+        problem = f"{path} can't be moved away, because a process has it open ({error.problem})"
+        raise InvalidInput("store", problem, "Stop every instance first.") from error
     away = path.with_name(name)
     path.rename(away)
     _sync(path.parent)

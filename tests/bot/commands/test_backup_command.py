@@ -238,7 +238,7 @@ class TestRestore:
 
     def test_store_that_a_process_has_open_is_never_replaced(self, bot: Bot, kept: Path) -> None:
         later = bot.ask()
-        assert "locked" in output("restore", kept, "--replace", code=3)
+        assert "a process has it open" in output("restore", kept, "--replace", code=2)
         assert bot.approve(later).status is RequestStatus.APPROVED
 
     def test_replaced_store_stays_beside_it(self, place: Path, bot: Bot, kept: Path) -> None:
