@@ -1,32 +1,48 @@
 # Countersign as an image: docker build --tag countersign .
-# It runs as user 65532, on a read-only root. All that it writes is in its working directory, /var/lib/countersign, and
-# in /tmp. Settings come from the environment or from a file: serve --env-file. docs/deploying.md has the rest.
+# It runs as user 65532, on a read-only root without a shell. All that it writes is in its working directory,
+# /var/lib/countersign, and in /tmp. docs/deploying/containers.md has the rest.
 
-# The digest fixes what the tag named when this was written: bring both up to date from time to time. Any image with
+# The digest fixes what the tag named when this was written: bring both up to date from time to time. Any Debian with
 # Python 3.11 or newer, its venv module and certificates will do: --build-arg BASE=…
 ARG BASE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 # hadolint ignore=DL3006
-FROM ${BASE} AS build
+FROM ${BASE} AS base
+
+FROM base AS build
 WORKDIR /src
 # First what changes seldom, so that a change of the code installs nothing anew.
 COPY requirements-runtime.lock ./
 RUN python3 -m venv /opt/countersign \
- && /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir --quiet \
+ && /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir --no-compile --quiet \
       --require-hashes --requirement requirements-runtime.lock
-COPY pyproject.toml README.md LICENSE ./
+# What it will run on: the base without shell, package manager and whatever else runs nothing here.
+COPY --from=base / /rootfs/
+COPY deploy/image/trim.py ./
+RUN python3 trim.py /rootfs \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash -s /rootfs -p / /rootfs/usr/local/lib
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY core core
 COPY bot bot
 COPY localslack localslack
 COPY playground playground
-# Nothing is downloaded here, and no packaging tool is left in what runs.
-RUN /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir --quiet \
-      --no-deps --no-build-isolation --no-index . \
- && /opt/countersign/bin/python -m compileall -q /opt/countersign/lib \
- && /opt/countersign/bin/python -m pip uninstall --disable-pip-version-check --quiet --yes setuptools pip
+# Nothing is downloaded here, and no packaging tool is left in what runs. A read-only root can't keep what Python compiles,
+# so all is compiled here, whenever its source was written: a copy may change that.
+ARG COMMIT=unknown
+RUN SOURCE_COMMIT="${COMMIT}" /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir \
+      --no-compile --quiet --no-deps --no-build-isolation --no-index . \
+ && /opt/countersign/bin/python -m pip uninstall --disable-pip-version-check --quiet --yes setuptools pip \
+ && /opt/countersign/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/countersign/lib
+COPY deploy/image/sbom.py ./
+ARG VERSION=unknown
+RUN cp -a /opt/countersign /rootfs/opt/ \
+ && install --directory /rootfs/usr/share/countersign \
+ && /opt/countersign/bin/python sbom.py /rootfs "${VERSION}" >/rootfs/usr/share/countersign/sbom.cdx.json \
+ # A volume that is mounted here for the first time takes this owner.
+ && install --directory --owner=65532 --group=65532 --mode=0700 /rootfs/var/lib/countersign
 
-# hadolint ignore=DL3006
-FROM ${BASE}
+FROM scratch
+COPY --from=build /rootfs/ /
 ARG VERSION=unknown
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.title="Countersign" \
@@ -34,10 +50,8 @@ LABEL org.opencontainers.image.title="Countersign" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${COMMIT}"
-COPY --from=build /opt/countersign /opt/countersign
-# A volume that is mounted here for the first time takes this owner.
-RUN install --directory --owner=65532 --group=65532 --mode=0700 /var/lib/countersign
-ENV PATH=/opt/countersign/bin:$PATH \
+ENV PATH=/opt/countersign/bin \
+    LANG=C.UTF-8 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/var/lib/countersign \
@@ -45,9 +59,9 @@ ENV PATH=/opt/countersign/bin:$PATH \
 USER 65532:65532
 WORKDIR /var/lib/countersign
 EXPOSE 9464
-# No shell is needed for it. Kubernetes has probes of its own, and ignores this.
+# Kubernetes has probes of its own, and ignores this.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
-  CMD ["/opt/countersign/bin/python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:9464/healthz', timeout=4)"]
+  CMD ["/opt/countersign/bin/python", "-c", "import os; from urllib.request import urlopen; urlopen('http://127.0.0.1:' + os.environ['COUNTERSIGN_METRICS'].rpartition(':')[2] + '/healthz', timeout=4)"]
 # SIGTERM finishes what was acknowledged, within 28 seconds: stop it with a grace period of 30.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["countersign"]

@@ -23,6 +23,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from bot.commands.env_file import env_file_option
 from bot.commands.terminal import color_option
+from bot.observability.build import find_build
 from bot.terminal.errors import TerminalError
 from core.errors import CountersignError, InvalidInput, StoreError
 
@@ -40,6 +41,7 @@ _BUILT_IN: Final = (
 )  # fmt: skip
 """Each is the name of a module in `bot.commands`, and of the command in it."""
 
+_VERSION: Final = "Show the version and the commit that it was made from, and exit."
 _ENTRY_POINTS: Final = "countersign.commands"
 """The entry-point group through which other packages, such as `playground`, add commands."""
 
@@ -84,8 +86,14 @@ class Commands(click.Group):
             return super().invoke(ctx)
 
 
+def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001 - click's way
+    if is_asked and not context.resilient_parsing:
+        click.echo(f"countersign {find_build()}")
+        context.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="countersign", message="%(prog)s %(version)s", prog_name="countersign")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help=_VERSION)
 @env_file_option
 @color_option
 def countersign() -> None:

@@ -21,6 +21,8 @@ from tests.harness.aws import ENVIRONMENT
 from tests.harness.chromium import why_no_chromium
 from tests.harness.clock import FrozenClock
 from tests.harness.dynamodb_local import DynamoDbLocal, wait_until_ready, why_unavailable
+from tests.harness.helm import why_no_helm
+from tests.harness.image_build import why_no_image
 from tests.harness.postgres import why_no_postgres
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ _WHY_MISSING = "why_missing"
 _NEEDS: dict[str, tuple[str, Callable[[], str | None]]] = {
     "engine": ("AWS's DynamoDB Local", why_unavailable),
     "browser": ("Chromium", why_no_chromium),
+    "image": ("an image", why_no_image),
     "postgres": ("PostgreSQL", why_no_postgres),
+    "helm": ("Helm", why_no_helm),
 }
 """Markers: what such a test needs, and why that is not there."""
 _OPTIONAL = frozenset({"postgres"})

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from importlib.metadata import version
 
 import click
 
 from bot.commands.running import listen_for_signals, stop
 from bot.commands.service_notice import ServiceNotice
+from bot.observability.build import find_build
 from bot.observability.logs import configure_logging
 from bot.settings import read_api_settings, read_settings, read_slack_settings, secrets_of, unknown_variables
 
@@ -41,7 +41,7 @@ def broker() -> None:
         _log.warning("%s", sentence)
     running = open_broker(settings, slack, api)
     running.lifecycle.start()
-    _log.info("countersign broker %s is up, on %s", version("countersign"), running.url)
+    _log.info("countersign broker %s is up, on %s", find_build(), running.url)
     notice.ready(f"serving on {running.url}")
     stop_requested.wait()
     notice.stopping()

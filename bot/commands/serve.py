@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from importlib.metadata import version
 
 import click
 
 from bot.commands.env_file import env_file_option
 from bot.commands.running import listen_for_signals, stop
 from bot.commands.service_notice import ServiceNotice
+from bot.observability.build import find_build
 from bot.observability.logs import configure_logging
 from bot.settings import secrets_of, settings_to_serve, unknown_variables
 from core.policy.file_access import find_writers
@@ -46,7 +46,7 @@ def serve() -> None:
     instance.lifecycle.start()
     _log.info(
         "countersign %s is up, over %s, on policy %.12s",
-        version("countersign"),
+        find_build(),
         instance.transport_name,
         instance.policy_digest,
     )

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -19,6 +18,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from bot.observability.build import Build, find_build
 from core.actor import is_person
 from core.audit.trail import AuditAction
 from core.errors import CountersignError
@@ -118,11 +118,12 @@ class OutboxReading(Protocol):
 class Metrics:
     """The metrics of one process. It is also an observer of the services."""
 
-    def __init__(self) -> None:
+    def __init__(self, build: Build | None = None) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
-        build = Gauge("countersign_build", "The running version.", ["version"], registry=self.registry)
-        build.labels(_version()).set(1)
+        shown = Gauge("countersign_build", "What runs.", ["version", "commit"], registry=self.registry)
+        running = build or find_build()
+        shown.labels(running.version, running.commit).set(1)
         self._count_decisions()
         self._count_payloads()
 
@@ -291,10 +292,3 @@ def _counter(registry: CollectorRegistry, name: str, what: str, labels: dict[str
     for combination in combinations:
         counter.labels(*combination)
     return counter
-
-
-def _version() -> str:
-    try:
-        return version("countersign")
-    except PackageNotFoundError:  # pragma: no cover - only if the package was never installed
-        return "unknown"

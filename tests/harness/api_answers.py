@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from typing import Final
 
 from pydantic import SecretStr
@@ -30,7 +31,7 @@ def device(**changed: object) -> DeviceInfo:
     facts: dict[str, object] = {
         "id": DEVICE_ID,
         "name": "mira-laptop",
-        "agent": "countersign/0.1",
+        "agent": f"countersign/{version('countersign')}",
         "address": "192.0.2.7",
         "status": "active",
         "created_at": now(),
@@ -64,7 +65,7 @@ def me(**changed: object) -> Me:
         "person": MIRA,
         "device": device(),
         "server_time": now(),
-        "server_version": "0.1.0",
+        "server_version": version("countersign"),
         "credentials_url": "http://127.0.0.1",
     }
     return Me.model_validate({**facts, **changed})

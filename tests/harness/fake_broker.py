@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Self
 
 from bot.api.models import CredentialsInfo, Me, PersonInfo, ProfileInfo, ProfileList, SessionInfo
@@ -131,7 +132,7 @@ class _BrokerHandler(BaseHTTPRequestHandler):
                     person=PersonInfo(id="U0RITA"),
                     device=_device(),
                     server_time=datetime.now(UTC),
-                    server_version="0.1.0",
+                    server_version=version("countersign"),
                     credentials_url=state.credentials_url or self.server.url,
                 )
             )
@@ -190,7 +191,7 @@ def _device() -> DeviceInfo:
     return DeviceInfo(
         id=DEVICE,
         name="laptop",
-        agent="countersign/0.1.0 (linux)",
+        agent=f"countersign/{version('countersign')} (linux)",
         address="127.0.0.1",
         status="active",
         created_at=now,

@@ -12,10 +12,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
-import pytest
-
 from tests.harness.served_bot import PATIENCE, Serving, environment, free_port, new_slack
-from tests.harness.wheel import PACKAGES, ROOT, Installation, build_wheel
+from tests.harness.wheel import COMMIT, PACKAGES, ROOT, Installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,16 +24,6 @@ import importlib, sys
 for name in sys.argv[1:]:
     importlib.import_module(name)
 """
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("build"))
-
-
-@pytest.fixture(scope="module")
-def installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    return Installation(wheel, tmp_path_factory.mktemp("installed") / "environment")
 
 
 def package_files() -> Iterator[Path]:
@@ -53,6 +41,10 @@ OF_AN_EXTRA: Final = frozenset(
         "keyring",
         # countersign[ical]: loaded only in the process that reads a calendar.
         "core.schedules.ical_events", "icalendar", "recurring_ical_events", "x_wr_timezone",
+        # countersign[tracing]: loaded when traces are on.
+        "bot.observability.open_telemetry", "opentelemetry", "opentelemetry.context", "opentelemetry.trace",
+        "opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk.resources",
+        "opentelemetry.sdk.trace", "opentelemetry.sdk.trace.export",
         # countersign[mcp]: loaded by `countersign mcp` only.
         "bot.terminal.mcp_server", "mcp.server.mcpserver", "mcp.server.mcpserver.exceptions", "mcp.types",
     }
@@ -72,7 +64,7 @@ def imported_names(source: Path) -> Iterator[str]:
 def test_wheel_holds_each_file_of_the_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert inside == {path.relative_to(ROOT).as_posix() for path in package_files()}
+    assert inside == {path.relative_to(ROOT).as_posix() for path in package_files()} | {"bot/commit.txt"}
 
 
 def test_no_module_imports_what_only_developers_have(installation: Installation) -> None:
@@ -86,7 +78,7 @@ def test_no_module_imports_what_only_developers_have(installation: Installation)
 
 
 def test_installed_command_knows_its_version_and_files(installation: Installation) -> None:
-    assert installation.run("--version").stdout == f"countersign {version('countersign')}\n"
+    assert installation.run("--version").stdout == f"countersign {version('countersign')} (commit {COMMIT[:12]})\n"
     assert installation.run("slack", "manifest").stdout == (ROOT / "manifest.yml").read_text(encoding="utf-8")
     assert installation.run("policy", "example").stdout == (ROOT / "policy.example.yml").read_text(encoding="utf-8")
 

@@ -25,6 +25,7 @@ from core.stores.sqlite.database import Database
 from core.stores.sqlite.outbox import read_entry
 from core.stores.sqlite.reading import iterate_rows, read_body
 from core.stores.system_chains import ENTRIES_LOOKED_AT, ChainEnd, check_system_chain, seal_next
+from core.trace import current_trace
 
 
 def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
@@ -43,6 +44,8 @@ def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
             "INSERT OR REPLACE INTO outbox (chain, seq, at, due_at) VALUES (?, ?, ?, ?)",
             (entry.chain, entry.seq, at, at),
         )
+        if (trace := current_trace()) is not None:
+            connection.execute("INSERT OR REPLACE INTO traces VALUES (?, ?, ?)", (entry.chain, entry.seq, trace))
 
 
 def find_entry(connection: sqlite3.Connection, chain: str, seq: int) -> AuditEntry | None:

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import Commands, countersign
+from bot.observability.build import find_build
 from core.errors import CountersignError, InvalidInput, NotAllowed, RequestNotFound, StoreUnavailable
 from core.invalid_policy import InvalidPolicy, PolicyProblem
 from tests.harness.aws import dynamodb_client
@@ -32,7 +33,10 @@ def run(*arguments: str) -> Result:
 
 
 def test_version_is_that_of_the_package() -> None:
-    assert run("--version").output == f"countersign {version('countersign')}\n"
+    shown = run("--version")
+
+    assert (shown.exit_code, shown.output) == (0, f"countersign {find_build()}\n")
+    assert shown.output.startswith(f"countersign {version('countersign')} (")
 
 
 def test_help_names_the_commands_that_are_there() -> None:
