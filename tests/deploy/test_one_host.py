@@ -19,6 +19,7 @@ from bot.settings.variables import variables_of
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "deploy" / "systemd"
+TEXT = {".md", ".tf", ".yaml", ".yml"}
 SERVICE, BACKUP, TIMER = "countersign.service", "countersign-backup.service", "countersign-backup.timer"
 COMPOSE = YAML(typ="safe").load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 LARGE = YAML(typ="safe").load((ROOT / "compose.dynamodb.yaml").read_text(encoding="utf-8"))
