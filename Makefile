@@ -17,7 +17,7 @@ TEST_ENVIRONMENT := $(VENV)/.linked-$(VERSION)
 PLAYGROUND_ENVIRONMENT := .venv-playground/.linked-$(VERSION)
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: test test-newest texts check bench playground pictures lock audit-dependencies clean
+.PHONY: test test-newest texts check bench playground pictures wheel sbom lock audit-dependencies clean
 .DELETE_ON_ERROR:
 
 # One more than there are cores: the tests of processes, sockets and browsers wait about half of their time.
@@ -58,6 +58,16 @@ playground: $(PLAYGROUND_ENVIRONMENT)
 pictures: $(TEST_ENVIRONMENT)
 	@$(BIN)/python -m tools.pictures
 
+# The source distribution and the wheel of the commit that is checked out, the same bytes on every machine. What builds
+# them is what the runtime lock installs, setuptools included, and nothing else.
+wheel: .venv-playground/.installed-$(VERSION)
+	@.venv-playground/bin/python -m tools.build_wheel dist
+
+# What is in it and below it, as CycloneDX: the packages of the runtime lock, their digests and licenses.
+sbom: $(TEST_ENVIRONMENT) wheel
+	@$(BIN)/python -m tools.sbom --environment .venv-playground/bin/python --wheel dist/countersign-*.whl \
+		--output dist/countersign.cdx.json
+
 # Every version and digest of what is installed, for all Pythons and systems at once. What runs is locked to the versions
 # that were tested.
 lock: UV := .cache/uv/bin/uv --quiet --system-certs pip compile pyproject.toml - --universal --python-version 3.11 \
@@ -78,7 +88,7 @@ audit-dependencies:
 	@.cache/audit/bin/pip-audit --require-hashes --disable-pip --strict --progress-spinner off --requirement $(AUDITED_LOCK)
 
 clean:
-	rm -rf .venv .venv-playground .cache build countersign.egg-info .coverage* .hypothesis .*_cache
+	rm -rf .venv .venv-playground .cache build dist countersign.egg-info .coverage* .hypothesis .*_cache
 
 $(VENV)/.installed-$(VERSION): requirements.lock
 	$(call install,$@,$<,two minutes)

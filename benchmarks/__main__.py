@@ -15,6 +15,7 @@ from benchmarks import (
     access,
     acknowledgement,
     changed_card,
+    cold_start,
     credentials,
     decision_time,
     history,
@@ -41,6 +42,7 @@ BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
     "credentials": credentials.measure,
     "terminals": terminals.measure,
     "changed-card": changed_card.measure,
+    "cold-start": cold_start.measure,
 }
 
 

@@ -35,8 +35,9 @@ _INTERRUPTED: Final = 130
 """How a shell reports a process that Ctrl-C ended."""
 
 _BUILT_IN: Final = (
-    "access", "audit", "aws", "broker", "completion", "credentials", "devices", "doctor", "exec", "init", "ledgers",
-    "login", "logout", "mcp", "mfa", "pager", "policy", "report", "request", "serve", "slack", "sweep", "tables",
+    "access", "audit", "aws", "backup", "broker", "completion", "credentials", "devices", "doctor", "exec", "init",
+    "ledgers", "login", "logout", "mcp", "mfa", "pager", "policy", "report", "request", "restore", "serve", "slack",
+    "sweep", "tables",
 )  # fmt: skip
 """Each is the name of a module in `bot.commands`, and of the command in it."""
 

@@ -21,6 +21,7 @@ from tests.harness.aws import ENVIRONMENT
 from tests.harness.chromium import why_no_chromium
 from tests.harness.clock import FrozenClock
 from tests.harness.dynamodb_local import DynamoDbLocal, wait_until_ready, why_unavailable
+from tests.harness.helm import why_no_helm
 from tests.harness.image_build import why_no_image
 from tests.harness.postgres import why_no_postgres
 
@@ -42,6 +43,7 @@ _NEEDS: dict[str, tuple[str, Callable[[], str | None]]] = {
     "browser": ("Chromium", why_no_chromium),
     "image": ("an image", why_no_image),
     "postgres": ("PostgreSQL", why_no_postgres),
+    "helm": ("Helm", why_no_helm),
 }
 """Markers: what such a test needs, and why that is not there."""
 _OPTIONAL = frozenset({"postgres"})

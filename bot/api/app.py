@@ -34,6 +34,7 @@ from bot.api.rate_limits import CallRates
 from bot.api.refusals import ApiRefusal, broken, busy, not_found, to_problem
 from bot.api.watching import RequestWatch
 from bot.observability.api_metrics import CLIENT_LEFT, ApiMetrics
+from bot.observability.tracing import STATUS, SpanKind
 from core.access.device import DeviceEnded, DeviceUser, TokenRefused
 from core.clock import Clock
 from core.errors import CountersignError, NotAllowed, NotKnown, StoreError
@@ -69,6 +70,7 @@ class ApiApp:
         self._handlers = {each.name: handlers[each.name] for each in endpoints}
         self._authenticate = authenticate
         self._lanes = lanes
+        self._tracer = lanes.tracer
         self._watch = watch
         self._clock = clock
         self._metrics = metrics
@@ -93,7 +95,13 @@ class ApiApp:
         return Starlette(routes=self.routes())
 
     async def answer(self, endpoint: Endpoint, request: Request) -> Response | None:
-        """The answer to one call; None when the client went away."""
+        """The answer to one call; None when the client went away. A caller's `traceparent` isn't read."""
+        with self._tracer.trace(f"api {endpoint.name}", SpanKind.SERVER, {}):
+            response = await self._answer(endpoint, request)
+            self._tracer.note({STATUS: response.status_code if response is not None else CLIENT_LEFT})
+            return response
+
+    async def _answer(self, endpoint: Endpoint, request: Request) -> Response | None:
         started, body = time.monotonic(), _Body(request)
         kind = endpoint.needs_device
         self._in_flight[kind] += 1

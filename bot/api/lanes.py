@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from bot.api.endpoints import ApiLane
 from bot.api.refusals import ApiRefusal, busy
 from bot.interactions.fair_executor import FairExecutor, LaneBounds
+from bot.observability.tracing import NO_TRACER, Tracer
 
 T = TypeVar("T")
 BOUNDS: Final[Mapping[ApiLane, LaneBounds]] = MappingProxyType(
@@ -32,13 +33,14 @@ BOUNDS: Final[Mapping[ApiLane, LaneBounds]] = MappingProxyType(
 class ApiLanes:
     """The lanes of one server. Thread-safe."""
 
-    def __init__(self, bounds: Mapping[ApiLane, LaneBounds] = BOUNDS) -> None:
+    def __init__(self, bounds: Mapping[ApiLane, LaneBounds] = BOUNDS, tracer: Tracer = NO_TRACER) -> None:
+        self.tracer = tracer
         self._executors = {lane: FairExecutor(f"api-{lane.value}", bounds[lane]) for lane in ApiLane}
 
     async def run(self, lane: ApiLane, caller: str, work: Callable[[], T]) -> T:
         """The result of `work`, done in this caller's turn. Raises what it raises; ApiRefusal when there is no room."""
         done: Future[T] = Future()
-        if not self._executors[lane].submit(caller, lambda: _settle(done, work)):
+        if not self._executors[lane].submit(caller, self.tracer.bind(lambda: _settle(done, work))):
             raise ApiRefusal(busy())
         return await asyncio.wrap_future(done)
 

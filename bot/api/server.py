@@ -24,6 +24,7 @@ from bot.api.openapi import build_document
 from bot.api.rate_limits import CallRates
 from bot.api.watching import ReadVersions, RequestWatch
 from bot.observability.api_metrics import ApiMetrics
+from bot.observability.tracing import NO_TRACER, Tracer
 from bot.settings.addresses import Address
 from bot.settings.api import API_LISTEN
 from bot.transport.connections import REQUEST_TIMEOUT_SECONDS, ConnectionLimits
@@ -65,11 +66,12 @@ class Api:
         version: str,
         *,
         nudge: Callable[[], None] = lambda: None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         document = OpenApiDocument.model_validate(build_document(endpoints, version, options.url))
         own: dict[str, Handler] = {"get_openapi": _always(document), "get_health": _always(Health())}
         limits = options.limits or CallRates()
-        self._lanes, self._watch = ApiLanes(), RequestWatch(versions, max_each=limits.waiting_each)
+        self._lanes, self._watch = ApiLanes(tracer=tracer), RequestWatch(versions, max_each=limits.waiting_each)
         metrics.watch_waiting(lambda: float(self._watch.waiting))
         self._app = ApiApp(
             endpoints,

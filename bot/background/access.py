@@ -16,6 +16,8 @@ from bot.background.access_threads import AccessThreads
 from bot.background.loops import Loop, Nudge
 from bot.observability.access_metrics import AccessReading
 from bot.observability.counted_targets import CountedTargets
+from bot.observability.traced_ports import TracedTargets, trace_reconciler
+from bot.observability.tracing import NO_TRACER, Tracer
 from core.access.due_queue import Room
 from core.access.due_rights import DueRights, VisitCounts
 from core.access.grant import Grant
@@ -62,13 +64,20 @@ class AccessWork:
     """Reconciles what is due: once, or in loops."""
 
     def __init__(
-        self, store: AccessStore, targets: Mapping[str, Target], clock: Clock, watcher: AccessWatcher | None = None
+        self,
+        store: AccessStore,
+        targets: Mapping[str, Target],
+        clock: Clock,
+        watcher: AccessWatcher | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._store = store
         self._clock = clock
         self._watcher = watcher
         counted = CountedTargets(targets, watcher.stepped) if watcher is not None else targets
-        self._reconciler = reconciler = Reconciler(store, counted, clock, on_change=self._hear)
+        traced = TracedTargets(counted, tracer) if tracer.is_on else counted
+        reconciler = Reconciler(store, traced, clock, on_change=self._hear)
+        self._reconciler = reconciler = trace_reconciler(reconciler, tracer)
         self._all = DueRights(store, reconciler, clock)
         self._emergencies = DueRights(store, reconciler, clock, (Urgency.EMERGENCY,), EMERGENCY_ROOM)
         self._others = DueRights(store, reconciler, clock, (Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK), ROOM)

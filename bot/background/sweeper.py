@@ -23,7 +23,7 @@ from core.access.due_rights import NOTHING_VISITED, VisitCounts
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock, is_trusted
 from core.errors import StoreError, StoreUnavailable
-from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
+from core.outbox.outbox import DeliveryCounts, Outbox, RunDelivery, Sink, deliver_due, run_delivery
 from core.report.monthly import MonthlySummary
 from core.services import BreakGlassService, DeviceService, GrantService, RequestService, SessionService
 from core.services.due import Rest, no_rest
@@ -93,6 +93,7 @@ class Sweeper:
 
     summary: MonthlySummary | None = None
     more: Mapping[str, Callable[[Rest], Sequence[object]]] | None = None
+    run_delivery: RunDelivery = staticmethod(run_delivery)
 
     def __init__(
         self,
@@ -173,7 +174,7 @@ class Sweeper:
 
     def start(self) -> None:
         """Sweep in the background from now on. After `stop`, it can't be started again."""
-        outbox = self._outbox = Outbox(self._stores.outbox, self._sinks, self._clock)
+        outbox = self._outbox = Outbox(self._stores.outbox, self._sinks, self._clock, run=self.run_delivery)
         # A loop for each: one that keeps failing doesn't block the others.
         watched: dict[str, Callable[[Rest], Sequence[object]]] = {
             "end overdue requests": self._requests.expire_due,
@@ -200,10 +201,7 @@ class Sweeper:
                 Loop("record the policy", self._record_policy, POLICY_SECONDS, pause),
                 Loop("seal checkpoints", partial(self._seal_checkpoints, self._rest), CHECKPOINT_SECONDS, pause),
                 Loop("summarise the month", partial(self._summarise, self._rest), SUMMARY_SECONDS, pause),
-                *(
-                    Loop(name, partial(self._change_due, change), WATCH_SECONDS, pause)
-                    for name, change in watched.items()
-                ),
+                *(Loop(name, partial(self._change_due, each), WATCH_SECONDS, pause) for name, each in watched.items()),
                 *(self._access.loops(self._stopping, self._delivery_nudge.give) if self._access is not None else ()),
                 *self._deny_loops(),
                 Loop("visit what a wrong clock put off", self._visit_put_off, PUT_OFF_SECONDS, pause),

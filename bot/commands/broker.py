@@ -14,6 +14,7 @@ import sys
 import click
 
 from bot.commands.running import listen_for_signals, stop
+from bot.commands.service_notice import ServiceNotice
 from bot.observability.build import find_build
 from bot.observability.logs import configure_logging
 from bot.settings import read_api_settings, read_settings, read_slack_settings, secrets_of, unknown_variables
@@ -35,12 +36,14 @@ def broker() -> None:
     slack = read_slack_settings().require_bot_token()
     settings.require_audit_key()
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
-    stop_requested = listen_for_signals()
+    stop_requested, notice = listen_for_signals(), ServiceNotice()
     for sentence in unknown_variables():
         _log.warning("%s", sentence)
     running = open_broker(settings, slack, api)
     running.lifecycle.start()
     _log.info("countersign broker %s is up, on %s", find_build(), running.url)
+    notice.ready(f"serving on {running.url}")
     stop_requested.wait()
+    notice.stopping()
     stop(running.lifecycle)
     _log.info("stopped")

@@ -20,6 +20,15 @@ from core.stores.opening import SqliteLocation, open_stores, read_store_url
 store_option = click.option("--store", metavar="URL", help="The store to use. Default: COUNTERSIGN_STORE.")
 
 
+def require_file(settings: Settings) -> Path:
+    """The path of the SQLite store, whether it exists or not. Raises InvalidInput for another kind of store."""
+    location = read_store_url(settings.store)
+    if not isinstance(location, SqliteLocation):
+        problem = "DynamoDB is backed up by AWS, and not with this command"
+        raise InvalidInput("store", problem, "See docs/disaster-recovery.md.")
+    return Path(location.path)
+
+
 @contextmanager
 def opened(settings: Settings, keyring: AuditKeyring | None = None) -> Iterator[Stores]:
     """The open stores, by default with the keys of the settings; closes them at the end.

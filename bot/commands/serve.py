@@ -17,6 +17,7 @@ import click
 
 from bot.commands.env_file import env_file_option
 from bot.commands.running import listen_for_signals, stop
+from bot.commands.service_notice import ServiceNotice
 from bot.observability.build import find_build
 from bot.observability.logs import configure_logging
 from bot.settings import secrets_of, settings_to_serve, unknown_variables
@@ -38,7 +39,7 @@ def serve() -> None:
     # Everything that is missing at once: a start that stops twice in a row costs twice the patience.
     settings, slack, api = settings_to_serve()
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
-    stop_requested = listen_for_signals()
+    stop_requested, notice = listen_for_signals(), ServiceNotice()
     for sentence in (*unknown_variables(), *find_writers(settings.policy)):
         _log.warning("%s", sentence)
     instance = open_instance(settings, slack, api)
@@ -49,7 +50,9 @@ def serve() -> None:
         instance.transport_name,
         instance.policy_digest,
     )
+    notice.ready(f"serving over {instance.transport_name}")
     stop_requested.wait()
+    notice.stopping()
     _log.info("stopping: finishing what was acknowledged")
     stop(instance.lifecycle)
     _log.info("stopped")

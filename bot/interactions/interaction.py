@@ -30,6 +30,8 @@ TRIGGER_SECONDS: Final = 3.0
 """Slack opens a form for a trigger that is at most this old, once."""
 _RECORD_ID: Final = re.compile(r"[0-9a-f]{16}")
 _SOURCE: Final = re.compile(SOURCE_PATTERN)
+_NAME: Final = re.compile(r"/?[a-z_]{2,30}(?::[a-z_]{2,30}){0,2}")
+OTHER: Final = "other"
 
 
 class Surface(StrEnum):
@@ -56,7 +58,8 @@ class Interaction:
 
     `message` is the one whose button was clicked: it is used to refresh that message, and for nothing else.
     `is_emergency` is for break-glass and closing: it waits for nothing else. `channel` is where it was, `record` the
-    chain that the button or the form names, `listed` the page of a list on which the button is.
+    chain that the button or the form names, `listed` the page of a list on which the button is. `name` says what it
+    was, in our own words: the button, the form or the command.
     """
 
     user_id: str
@@ -74,6 +77,7 @@ class Interaction:
     listed: ListPlace | None = None
     external_id: str | None = None
     home: HomeClick | None = None
+    name: str = OTHER
 
     @property
     def can_open_form(self) -> bool:
@@ -102,6 +106,7 @@ def read_interaction(body: Payload, context: Payload, *, is_emergency: bool = Fa
         listed=read_list_place(get_str(_pressed(body), "block_id")),
         external_id=get_str(body, "view", "external_id"),
         home=_read_home(body),
+        name=_read_name(body),
     )
 
 
@@ -147,6 +152,13 @@ def _read_surface(body: Payload) -> Surface:
 def _pressed(body: Payload) -> Payload:
     pressed = body.get("actions")
     return pressed[0] if isinstance(pressed, list) and pressed and isinstance(pressed[0], Mapping) else {}
+
+
+def _read_name(body: Payload) -> str:
+    """The id of the button or the form, or the command. Words of ours, whatever the payload says."""
+    pressed = get_str(_pressed(body), "action_id")
+    name = pressed or get_str(body, "view", "callback_id") or get_str(body, "command") or ""
+    return name if _NAME.fullmatch(name) else OTHER
 
 
 def _read_channel(body: Payload) -> str | None:

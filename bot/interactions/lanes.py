@@ -13,6 +13,7 @@ from typing import Final
 
 from bot.interactions.fair_executor import FairExecutor, LaneBounds, Task
 from bot.observability.metrics import Lane
+from bot.observability.tracing import NO_TRACER, Tracer
 
 MAX_WAITING: Final = 1000
 """At fifty clicks a second, the clicks of twenty seconds without a store."""
@@ -42,11 +43,13 @@ class Lanes:
         bounds: Mapping[Lane, LaneBounds] = BOUNDS,
         max_decisions: int | None = None,
         on_refused: Callable[[Lane], None] = lambda _: None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """`max_decisions` limits those that aren't emergencies.
 
         `on_refused` gets the lane of what found no room; it neither waits nor raises.
         """
+        self._bind = tracer.bind
         sizes = dict(bounds)
         if max_decisions is not None:
             sizes[Lane.DECISION] = replace(sizes[Lane.DECISION], max_total=max_decisions)
@@ -58,7 +61,8 @@ class Lanes:
         self, lane: Lane, person: str, task: Task, *, key: str | None = None, if_full: Task | None = None
     ) -> bool:
         """Run this soon in a lane; see `FairExecutor.submit`. A refusal is counted."""
-        if self._executors[lane].submit(person, task, key=key, if_full=if_full):
+        if_full = self._bind(if_full) if if_full is not None else None
+        if self._executors[lane].submit(person, self._bind(task), key=key, if_full=if_full):
             return True
         self._on_refused(lane)
         return False

@@ -20,6 +20,7 @@ from bot.interactions.form_origin import OpenedForms, read_origin
 from bot.interactions.interaction import Interaction
 from bot.interactions.lanes import Lanes
 from bot.observability.metrics import Lane
+from bot.observability.tracing import STATUS, SpanKind
 from bot.slack import client as slack_client
 from bot.slack.errors import HASH_CONFLICT, UNREACHABLE, ErrorKind, read_error
 from bot.views.block_kit import Block, Message
@@ -48,6 +49,7 @@ class ReplySender:
         self._client = slack_client.like(client, TIMEOUT_SECONDS)
         self._form_client = slack_client.like(client, FORM_TIMEOUT_SECONDS)
         self._lanes = lanes
+        self._tracer = slack_client.tracer_of(client)
 
     def reply(self, interaction: Interaction, message: Message, *, in_place: bool = False) -> None:
         """Reply to the person who clicked, where they clicked if Slack lets us, else in their direct messages.
@@ -195,9 +197,11 @@ class ReplySender:
         if url is None or not _is_slacks(url, self._client.base_url):
             return False
         try:
-            answer = WebhookClient(url, timeout=TIMEOUT_SECONDS, retry_handlers=[]).send(
-                **content, response_type="ephemeral", replace_original=in_place
-            )
+            with self._tracer.span("slack response_url", {}, SpanKind.CLIENT):
+                answer = WebhookClient(url, timeout=TIMEOUT_SECONDS, retry_handlers=[]).send(
+                    **content, response_type="ephemeral", replace_original=in_place
+                )
+                self._tracer.note({STATUS: answer.status_code})
         except UNREACHABLE as error:
             _log.warning("a reply did not reach Slack: %s", read_error(error).label)
             return False

@@ -18,6 +18,7 @@ from bot.interactions.form_origin import read_origin
 from bot.interactions.interaction import Interaction, Surface
 from bot.interactions.outcome import FormToOpen, InteractionOutcome, Work, WorkOrForm, note_store_error, refused
 from bot.interactions.reply_sender import ReplySender
+from bot.observability.tracing import INTERACTION, NO_TRACER, Tracer
 from bot.views.block_kit import Block, Message, divider
 from bot.views.pagination import ListPlace
 from bot.views.replies import BROKEN, NO_FORM, NOT_RECORDED_YET, OVERLOADED, notice, reply
@@ -57,9 +58,11 @@ class Responder:
         *,
         link_to_card: Callable[[str], str | None] = lambda _: None,
         draw_list: Callable[[Interaction, ListPlace], Message | None] = lambda *_: None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """`link_to_card` gives the address of a record's card; `draw_list` the page of a list as it is now."""
         self._link_to_card = link_to_card
+        self._tracer = tracer
         self._draw_list = draw_list
         self._queue = queue
         self._replies = replies
@@ -244,7 +247,8 @@ class Responder:
 
     def _outcome(self, interaction: Interaction, work: WorkOrForm, fields: Collection[str] = ()) -> InteractionOutcome:
         try:
-            done = work()
+            with self._tracer.span("decision", {INTERACTION: interaction.name}):
+                done = work()
         except CountersignError as error:
             return self._refused(interaction, error, fields)
         except Exception:  # noqa: BLE001 - see below

@@ -18,6 +18,7 @@ from typing import Final, TextIO
 
 from bot.observability.redaction import Redaction
 from bot.settings import LogForm
+from core.trace import current_trace, trace_id_of
 
 _record: Final[ContextVar[str | None]] = ContextVar("countersign_record", default=None)
 _QUIET: Final = (
@@ -79,6 +80,8 @@ class JsonFormatter(logging.Formatter):
         }
         if (about_record := getattr(record, "about", None)) is not None:
             line["record"] = hide(str(about_record))
+        if (trace := getattr(record, "trace", None)) is not None:
+            line["trace_id"] = str(trace)
         if record.exc_info:
             line["exception"] = hide(self.formatException(record.exc_info))
         if record.stack_info:
@@ -124,6 +127,8 @@ def _printable(text: str) -> str:
 def _add_record(record: logging.LogRecord) -> bool:
     if not hasattr(record, "about"):
         record.about = _record.get()
+    trace = current_trace()
+    record.trace = trace_id_of(trace) if trace is not None else None
     return True
 
 

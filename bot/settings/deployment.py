@@ -54,6 +54,13 @@ def _read_log_form(value: object) -> LogForm | None:
         raise InvalidInput(f"{_PREFIX}LOG", f"{value!r:.60} is not a log format", "Use json or text.") from error
 
 
+def _read_tracing(value: object) -> str | None:
+    if value not in {None, "otlp", "off"}:
+        problem = f"{value!r:.60} is not a way to export traces"
+        raise InvalidInput(f"{_PREFIX}TRACING", problem, "Use otlp, or leave it out.")
+    return "otlp" if value == "otlp" else None
+
+
 class Settings(EnvironmentSettings):
     """The settings of the environment, validated.
 
@@ -61,6 +68,7 @@ class Settings(EnvironmentSettings):
     newest first; with `audit_signing_key`, entries are signed as well. `retention` is how long a record is kept after
     its life has ended. `listen` selects HTTP instead of Socket Mode; `metrics` is the address for metrics and health,
     or "off". `webhook_url` and `sns_topic` receive every change. Without `log`, a terminal gets text, others JSON.
+    `tracing` says how traces are exported; the rest of them is in OTEL_* variables.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -81,6 +89,7 @@ class Settings(EnvironmentSettings):
     sns_topic: str | None = None
     mfa_secrets: str = "countersign-mfa.json"
     log: Annotated[LogForm | None, BeforeValidator(_read_log_form)] = None
+    tracing: Annotated[Literal["otlp"] | None, BeforeValidator(_read_tracing)] = None
 
     @property
     def metrics_address(self) -> Address | None:

@@ -6,13 +6,20 @@ would also sleep on a thread that others wait for. No client follows a redirect:
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import re
+from typing import Any, Final
+from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from pydantic import SecretStr
 from slack_sdk import WebClient
 
 from bot.observability.clock_check import ComparedClock
+from bot.observability.tracing import NO_TRACER, SLACK_ERROR, STATUS, SpanKind, Tracer
+
+_METHOD: Final = re.compile(r"[A-Za-z.]{1,60}")
+_CODE: Final = re.compile(r"[a-z_]{1,60}")
 
 
 class NoRedirects(HTTPRedirectHandler):
@@ -23,13 +30,26 @@ class NoRedirects(HTTPRedirectHandler):
 
 
 class DirectClient(WebClient):
-    """A client that follows no redirect. `compared_clock` learns the time of each answer."""
+    """A client that follows no redirect. `compared_clock` learns the time of each answer, `tracer` of each call."""
 
     compared_clock: ComparedClock | None = None
+    tracer: Tracer = NO_TRACER
 
     def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
         """Replaces slack_sdk's, which follows redirects, with the token."""
-        del url
+        if not self.tracer.is_on:
+            return self._perform(req)
+        method = url.removeprefix(self.base_url)
+        with self.tracer.span(f"slack {method if _METHOD.fullmatch(method) else 'upload'}", {}, SpanKind.CLIENT):
+            try:
+                answer = self._perform(req)
+            except HTTPError as error:
+                self.tracer.note({STATUS: error.code})
+                raise
+            self.tracer.note({STATUS: answer["status"], **_error_of(answer["body"])})
+            return answer
+
+    def _perform(self, req: Request) -> dict[str, Any]:
         proxies = [ProxyHandler({"http": self.proxy, "https": self.proxy})] if self.proxy else []
         opener = build_opener(NoRedirects, HTTPSHandler(context=self.ssl), *proxies)
         clock = self.compared_clock
@@ -43,11 +63,16 @@ class DirectClient(WebClient):
 
 
 def open_client(
-    token: SecretStr, api_url: str, seconds: int, *, compared_clock: ComparedClock | None = None
+    token: SecretStr,
+    api_url: str,
+    seconds: int,
+    *,
+    compared_clock: ComparedClock | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> WebClient:
     """A new client, whose calls take at most this many seconds."""
     client = DirectClient(token.get_secret_value(), base_url=api_url, timeout=seconds, retry_handlers=[])
-    client.compared_clock = compared_clock
+    client.compared_clock, client.tracer = compared_clock, tracer
     return client
 
 
@@ -63,4 +88,19 @@ def like(client: WebClient, seconds: int) -> WebClient:
         retry_handlers=[],
     )
     another.compared_clock = client.compared_clock if isinstance(client, DirectClient) else None
+    another.tracer = tracer_of(client)
     return another
+
+
+def tracer_of(client: WebClient) -> Tracer:
+    """What hears of this client's calls."""
+    return client.tracer if isinstance(client, DirectClient) else NO_TRACER
+
+
+def _error_of(body: str) -> dict[str, str]:
+    """Slack's error code, which is one of its own words. An answer that can't be read has none."""
+    try:
+        code = json.loads(body).get("error", "")
+    except (ValueError, AttributeError):
+        return {}
+    return {SLACK_ERROR: code} if isinstance(code, str) and _CODE.fullmatch(code) else {}

@@ -17,6 +17,7 @@ from typing import Final, Protocol, TypeAlias
 from slack_bolt import BoltRequest, BoltResponse
 
 from bot.observability.metrics import Metrics, PayloadKind, Transport, TurnedAway
+from bot.observability.tracing import ANSWER, NO_TRACER, PAYLOAD, TRANSPORT, SpanKind, Tracer
 from bot.slack.payloads import is_raised_by_bolt
 from core.errors import CountersignError
 
@@ -66,9 +67,16 @@ class Dispatcher:
     """Runs the app for the transports. Thread-safe."""
 
     def __init__(
-        self, app: App, metrics: Metrics, *, threads: int = THREADS, max_in_flight: int = MAX_IN_FLIGHT
+        self,
+        app: App,
+        metrics: Metrics,
+        *,
+        threads: int = THREADS,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._app = app
+        self._tracer = tracer
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dispatch")
         self._max_in_flight = max_in_flight
@@ -107,8 +115,9 @@ class Dispatcher:
 
     def _serve(self, transport: Transport, build: Callable[[], BoltRequest], answer: Answer) -> None:
         try:
-            answered = self._run_app(transport, build)
-            answer(answered)
+            with self._tracer.trace("slack payload", SpanKind.SERVER, {TRANSPORT: transport.value}):
+                answered = self._run_app(transport, build)
+                answer(answered)
         except Exception:  # noqa: BLE001 - an answer that can't be sent must not count as in flight forever
             _log.exception("an acknowledgement could not be sent")
         finally:
@@ -123,6 +132,7 @@ class Dispatcher:
             # Bolt parses Slack's JSON while it builds the request, and relies on its structure.
             _log.warning("a payload could not be read: %s", type(error).__name__)
             return self._count(transport, TurnedAway.MALFORMED)
+        self._tracer.note({PAYLOAD: kind_of(request.body).value})
         try:
             return Answered(self._app.dispatch(request), kind_of(request.body))
         except Exception as error:  # noqa: BLE001 - the app's own error handler failed, or code that runs before it
@@ -137,6 +147,7 @@ class Dispatcher:
 
     def _count(self, transport: Transport, reason: TurnedAway) -> TurnedAway:
         self._metrics.turned_away(transport, reason)
+        self._tracer.note({ANSWER: reason.value})
         return reason
 
 

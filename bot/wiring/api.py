@@ -24,6 +24,7 @@ from bot.interactions.access_queries import AccessQueries
 from bot.lifecycle import Component
 from bot.observability.api_metrics import ApiMetrics
 from bot.observability.metrics import Metrics
+from bot.observability.tracing import NO_TRACER, Tracer
 from bot.observability.watcher import Watcher
 from bot.settings.addresses import Address
 from bot.settings.api import ApiSettings
@@ -52,6 +53,7 @@ class ApiNeeds:
     ending: EndsDevices
     find_name: FindName
     nudge: Callable[[], None]
+    tracer: Tracer = NO_TRACER
 
 
 def open_api_metrics(metrics: Metrics) -> ApiMetrics:
@@ -80,19 +82,25 @@ def build_api(needs: ApiNeeds, options: ApiOptions, metrics: ApiMetrics) -> Api:
     }
     return Api(
         ENDPOINTS, handlers, needs.devices.authenticate, requests.versions, needs.clock, metrics, options,
-        version("countersign"), nudge=needs.nudge,
+        version("countersign"), nudge=needs.nudge, tracer=needs.tracer,
     )  # fmt: skip
 
 
 def build_broker(
-    devices: Devices, credentials: Credentials, clock: Clock, options: ApiOptions, metrics: ApiMetrics
+    devices: Devices,
+    credentials: Credentials,
+    clock: Clock,
+    options: ApiOptions,
+    metrics: ApiMetrics,
+    tracer: Tracer = NO_TRACER,
 ) -> Api:
     """The API of `countersign broker`: who asks, and credentials."""
     endpoints = tuple(each for each in ENDPOINTS if each.is_on_broker)
     handlers = _common(devices, clock, lambda _: None, credentials, options)
     own = {each.name: handlers[each.name] for each in endpoints if each.name in handlers}
     return Api(
-        endpoints, own, devices.authenticate, lambda _: {}, clock, metrics, options, version("countersign")
+        endpoints, own, devices.authenticate, lambda _: {}, clock, metrics, options, version("countersign"),
+        tracer=tracer,
     )  # fmt: skip
 
 

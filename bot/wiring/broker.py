@@ -13,6 +13,7 @@ from bot.api.server import ApiOptions, ApiServer
 from bot.lifecycle import Component, Lifecycle
 from bot.observability.clock_check import ComparedClock
 from bot.observability.metrics import Metrics
+from bot.observability.traced_ports import trace_directory, trace_issuer, trace_stores
 from bot.observability.watcher import Watcher
 from bot.settings import ApiSettings, Settings, SlackSettings
 from bot.settings.addresses import Address
@@ -24,6 +25,7 @@ from bot.slack.installation import find_installation
 from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.readiness import Readiness
 from bot.wiring.api import build_broker, open_api_metrics
+from bot.wiring.tracing import open_tracer, tracing_components
 from core.access.session import SessionId, SessionNotFound
 from core.policy import PolicyFile
 from core.services import DeviceService, SessionService
@@ -53,13 +55,15 @@ def open_broker(settings: Settings, slack: SlackSettings, api: ApiSettings) -> R
 
     Raises InvalidInput, InvalidPolicy, SlackUnreachable or StoreError, and then leaves nothing open.
     """
-    clock, policy = ComparedClock(), PolicyFile(settings.policy)
-    client = slack_client.open_client(slack.bot_token, slack.api_url, SLACK_TIMEOUT_SECONDS, compared_clock=clock)
+    clock, policy, tracer = ComparedClock(), PolicyFile(settings.policy), open_tracer(settings)
+    client = slack_client.open_client(
+        slack.bot_token, slack.api_url, SLACK_TIMEOUT_SECONDS, compared_clock=clock, tracer=tracer
+    )
     installation = find_installation(client)
     options = ApiOptions(api.own_broker_url, api.own_broker_url, api.api_proxies)
     address = api.require_broker_listen().broker_listen or Address("127.0.0.1", 0)
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
-    metrics = Metrics()
+    stores, metrics = trace_stores(stores, tracer), Metrics()
     watcher = Watcher(metrics)
     directory = SlackDirectory(
         client,
@@ -69,13 +73,15 @@ def open_broker(settings: Settings, slack: SlackSettings, api: ApiSettings) -> R
         installation.enterprise_id,
     )
     targets = PolicyTargets(policy, clock)
-    issuer = AwsRoles(stores, clock, targets.config_of)
-    devices = DeviceService(stores, policy, clock, watcher, directory=directory, notes_use=False)
-    sessions = SessionService(stores, policy, clock, issuer, watcher, directory=directory)
-    served = build_broker(devices, sessions, clock, options, open_api_metrics(metrics))
+    issuer = trace_issuer(AwsRoles(stores, clock, targets.config_of), tracer)
+    known = trace_directory(directory, tracer)
+    devices = DeviceService(stores, policy, clock, watcher, directory=known, notes_use=False)
+    sessions = SessionService(stores, policy, clock, issuer, watcher, directory=known)
+    served = build_broker(devices, sessions, clock, options, open_api_metrics(metrics), tracer)
     server = ApiServer(served, address, setting=BROKER_LISTEN, behind_proxy=bool(api.api_proxies))
     watch = ClockWatch(client, clock)
     components = [
+        *tracing_components(tracer),
         Component("the stores", stop=stores.close),
         *_monitoring(settings, metrics, stores),
         Component("the clock watch", watch.start, watch.stop),

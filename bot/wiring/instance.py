@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 from pydantic import SecretStr
@@ -32,9 +33,10 @@ from bot.notifications.permalinks import Permalinks
 from bot.notifications.slack_sink import SlackSink
 from bot.observability.clock_check import ComparedClock
 from bot.observability.gauges import watch_instance
-from bot.observability.metrics import Metrics
+from bot.observability.metrics import AnswerKind, Metrics
 from bot.observability.on_call_metrics import OnCallMetrics
 from bot.observability.page_metrics import PageMetrics
+from bot.observability.tracing import ANSWER, Tracer
 from bot.observability.watcher import Watcher
 from bot.settings import Settings, SlackSettings
 from bot.settings.addresses import Address
@@ -56,6 +58,7 @@ from bot.wiring.on_call import open_roster
 from bot.wiring.paging import build_paging
 from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
+from bot.wiring.tracing import open_tracer, trace_ports, tracing_components
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile
 from core.schedules.roster import ScheduleRoster
@@ -108,12 +111,14 @@ def open_ports(settings: Settings, slack: SlackSettings) -> Ports:
     Raises InvalidInput, InvalidPolicy, SlackUnreachable or StoreError. The stores are opened last, so an error leaves
     nothing open, and a wrong token no new file.
     """
-    clock, policy = ComparedClock(), PolicyFile(settings.policy)
-    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS, compared_clock=clock)
+    clock, policy, tracer = ComparedClock(), PolicyFile(settings.policy), open_tracer(settings)
+    client = slack_client.open_client(
+        slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS, compared_clock=clock, tracer=tracer
+    )
     mfa, sinks = Totp(open_secrets(settings.mfa_secrets)), tuple(open_more_sinks(settings, clock))
     installation = find_installation(client)
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
-    return Ports(stores, policy, clock, client, sinks, mfa, installation)
+    return Ports(stores, policy, clock, client, sinks, mfa, installation, tracer=tracer)
 
 
 def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -> Ports:
@@ -142,14 +147,14 @@ def wire(
     requests unless it is the transport's own address. `max_waiting` limits the decisions that may wait for the store.
     Raises InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
-    metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
+    ports, metrics, installation = trace_ports(ports), Metrics(), ports.installation or find_installation(ports.client)
     watcher, (opened, roster) = Watcher(metrics), _open_people(ports, installation, metrics)
     paging = build_paging(ports, installation.url, opened[0].name_of, PageMetrics(metrics.registry))
     services, sinks = build_services(ports, watcher, opened[0], roster), build_sinks(ports, paging, roster)
     background = build_background(services, sinks)
-    page_watch, lanes = paging.build_watch(background.nudge), _open_lanes(max_waiting, metrics)
+    page_watch, lanes = paging.build_watch(background.nudge), _open_lanes(max_waiting, metrics, ports.tracer)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
-    dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
+    dispatcher, token_check = Dispatcher(bot.app, metrics, tracer=ports.tracer), BotTokenCheck(ports.client)
     served = _serve_api(ports, services, opened[0], background, transport, api, (metrics, watcher))
     receiver, readiness, pages = open_transport(
         transport, ports.client, ports.stores, dispatcher, metrics, metrics_address, token_check, served.routes()
@@ -194,8 +199,8 @@ def _build_app(ports: Ports, transport: OverHttp | OverSocketMode, installation:
     return build_app(ports.client, installation, signing_secret)
 
 
-def _open_lanes(max_waiting: int, metrics: Metrics) -> Lanes:
-    return Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
+def _open_lanes(max_waiting: int, metrics: Metrics, tracer: Tracer) -> Lanes:
+    return Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused, tracer=tracer)
 
 
 def _open_people(
@@ -229,11 +234,11 @@ def _build_bot(
             if isinstance(sink, SlackSink):
                 sink.refresh(record, clicked=clicked)
 
-    queue = DecisionQueue(lanes, on_answer=metrics.answered)
+    queue = DecisionQueue(lanes, on_answer=partial(_note_answer, metrics, ports.tracer))
     links = CardLinks(stores.messages, installation.url, _permalinks_of(sinks))
     after = AfterInteraction(background.nudge, refresh, lists.home.show_outcome, lanes)
     responder = Responder(
-        queue, replies, after, clock, link_to_card=links.find, draw_list=lists.open_lists.draw
+        queue, replies, after, clock, link_to_card=links.find, draw_list=lists.open_lists.draw, tracer=ports.tracer
     )  # fmt: skip
     register_listeners(app, services, lists, directory, responder, links.find)
     departures = Departures(
@@ -248,6 +253,11 @@ def _build_bot(
     DirectoryEvents(directory, changes, ports.policy, clock, on_departed=departures.hear).register(app)
     answer_unknown(app, replies)
     return Bot(app, directory, changes, lanes, departures, lambda: ports.policy.current().named_to_act())
+
+
+def _note_answer(metrics: Metrics, tracer: Tracer, kind: AnswerKind) -> None:
+    metrics.answered(kind)
+    tracer.note({ANSWER: kind.value})
 
 
 def _permalinks_of(sinks: Sequence[Sink]) -> Permalinks | None:
@@ -269,7 +279,7 @@ def _serve_api(
     ending = DeviceEnding(ports.stores, services.devices, services.sessions, services.requests)
     needs = ApiNeeds(
         ports.stores, ports.policy, ports.clock, directory, services.requests, services.grants, services.devices,
-        services.pairing, services.sessions, ending, directory.name_of, background.nudge,
+        services.pairing, services.sessions, ending, directory.name_of, background.nudge, ports.tracer,
     )  # fmt: skip
     slack_address = transport.address if isinstance(transport, OverHttp) else None
     return serve_api(needs, settings, slack_address, open_api_metrics(metrics), watcher)
@@ -278,4 +288,9 @@ def _serve_api(
 def _below(ports: Ports, services: Services, *, closes_stores: bool) -> list[Component]:
     """What everything else needs: stopped last."""
     stores = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
-    return [*stores, *clock_components(ports), Component("the targets", stop=services.targets.close)]
+    return [
+        *tracing_components(ports.tracer),
+        *stores,
+        *clock_components(ports),
+        Component("the targets", stop=services.targets.close),
+    ]

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 from slack_sdk import WebClient
 
 from bot.background import OutboxState
+from bot.observability.tracing import NO_TRACER, Tracer
 from bot.slack.installation import Installation
 from bot.transport.opening import OverHttp, OverSocketMode
 from core.clock import Clock
@@ -40,7 +41,7 @@ class Ports:
     change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
     `aws_clients`, boto3 makes the clients of aws-role targets; without `tickets`, tickets are checked where the policy
     says, for at most `ticket_seconds`. `pagers` and `schedule_sources` open kinds that Countersign doesn't have itself,
-    such as `demo`.
+    such as `demo`. `tracer` hears of what is done at the stores, Slack, the directory, the targets and the sinks.
     """
 
     stores: Stores
@@ -56,6 +57,7 @@ class Ports:
     schedule_sources: Mapping[str, ScheduleOpener] = field(default_factory=dict)
     tickets: TicketOpener | None = None
     ticket_seconds: float = CHECK_SECONDS
+    tracer: Tracer = NO_TRACER
 
 
 class Background(Protocol):

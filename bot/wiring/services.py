@@ -14,6 +14,8 @@ from bot.background.urgent_pages import UrgentPages
 from bot.background.waiting_cards import WaitingCards
 from bot.notifications import slack_calls
 from bot.notifications.slack_sink import SlackSink
+from bot.observability.traced_ports import trace_deliveries, trace_directory, trace_issuer, trace_sinks
+from bot.observability.tracing import NO_TRACER, Tracer
 from bot.observability.watcher import Watcher
 from bot.slack import client as slack_client
 from bot.wiring.paging import Paging, build_paging
@@ -55,6 +57,7 @@ class Services:
     sessions: SessionService
     previews: Previews
     roster: Roster
+    tracer: Tracer = NO_TRACER
 
 
 def build_services(
@@ -64,7 +67,8 @@ def build_services(
 
     `roster` says who is on call to those who notify them; who may decide, they learn from the directory.
     """
-    stores, policy, clock, mfa = ports.stores, ports.policy, ports.clock, ports.mfa
+    stores, policy, clock, mfa, tracer = ports.stores, ports.policy, ports.clock, ports.mfa, ports.tracer
+    directory = trace_directory(directory, tracer) if directory is not None else None
     targets = (ports.targets or PolicyTargets)(policy, clock)
     targets.use_earlier(partial(find_earlier, stores.audit))
     roles = AwsRoles(stores, clock, targets.config_of, ports.aws_clients)
@@ -77,16 +81,18 @@ def build_services(
     )
     break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
     grants = GrantService(stores, policy, clock, watcher, directory=directory)
-    access = AccessWork(stores.access, targets, clock, watcher)
+    access = AccessWork(stores.access, targets, clock, watcher, tracer)
     if watcher is not None:
         watcher.access.watch(access.reading, clock)
     pairing = PairingService(stores, policy, clock, watcher, directory=directory)
     devices = DeviceService(stores, policy, clock, watcher, directory=directory)
-    sessions = SessionService(stores, policy, clock, roles, watcher, directory=directory, editor=roles)
+    sessions = SessionService(
+        stores, policy, clock, trace_issuer(roles, tracer), watcher, directory=directory, editor=roles
+    )  # fmt: skip
     previews = Previews(stores, policy, clock, directory or UnknownDirectory(), watcher)
     return Services(
         stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, sessions, previews,
-        roster or NoRoster(),
+        roster or NoRoster(), tracer,
     )  # fmt: skip
 
 
@@ -107,11 +113,13 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     policy = services.policy
     trail = PolicyTrail(policy, services.stores.audit) if isinstance(policy, PolicyFile) else None
     checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
+    traced = trace_sinks(sinks, services.tracer)
     sweeper = Sweeper(
-        services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
+        services.requests, services.break_glass, services.stores, traced, services.clock, trail, checkpointer,
         access=services.access, grants=services.grants, terminals=TerminalWork(services.sessions, services.devices),
     )  # fmt: skip
     sweeper.summary = MonthlySummary(services.stores, policy, services.clock)
+    sweeper.run_delivery = trace_deliveries(services.tracer)
     pages = UrgentPages(services.stores, policy, services.clock)
     sweeper.more = {"page for access that starts soon": pages.page_due}
     if slack := next((sink for sink in sinks if isinstance(sink, SlackSink)), None):

@@ -7,11 +7,11 @@ took an entry does not get it again, except when the lease or the process was lo
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from core.audit.trail import AuditEntry
 from core.clock import Clock
@@ -51,6 +51,15 @@ class DeliveryOutcome(Enum):
     PARKED = "trying again cannot help, or did not help often enough"
     POSTPONED = "a sink could not take it, and is tried again later"
     WAITING = "a sink was not tried yet: it needs an earlier entry first, or asked for a pause"
+
+
+RunDelivery: TypeAlias = Callable[[Delivery, Callable[[], DeliveryOutcome | None]], DeliveryOutcome | None]
+"""Runs the attempt to deliver what was leased, such as inside a trace, and returns its outcome."""
+
+
+def run_delivery(_leased: Delivery, deliver: Callable[[], DeliveryOutcome | None]) -> DeliveryOutcome | None:
+    """Nothing around it."""
+    return deliver()
 
 
 class RateLimitPauses:

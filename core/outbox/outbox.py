@@ -28,16 +28,18 @@ from core.outbox.delivery import (
     MAX_RATE_LIMIT_PAUSE,
     DeliveryOutcome,
     RateLimitPauses,
+    RunDelivery,
     Sink,
     deliver_entry,
     find_missing,
+    run_delivery,
 )
 from core.stores.outbox import Delivery, DeliveryStore
 from core.text import quoted
 
 __all__ = [
     "FIRST_PAUSE", "LEASE", "MAX_ATTEMPTS", "MAX_PAUSE", "MAX_RATE_LIMIT_PAUSE", "THREADS",
-    "DeliveryCounts", "Outbox", "Sink", "deliver_due",
+    "DeliveryCounts", "Outbox", "RunDelivery", "Sink", "deliver_due", "run_delivery",
 ]  # fmt: skip
 
 THREADS: Final = 8
@@ -97,8 +99,17 @@ class _Chain:
 class Outbox:
     """Delivers every due entry to every sink, on its own threads. Any number of instances may do so at once."""
 
-    def __init__(self, store: DeliveryStore, sinks: Sequence[Sink], clock: Clock, *, threads: int = THREADS) -> None:
+    def __init__(
+        self,
+        store: DeliveryStore,
+        sinks: Sequence[Sink],
+        clock: Clock,
+        *,
+        threads: int = THREADS,
+        run: RunDelivery = run_delivery,
+    ) -> None:
         self._store = store
+        self._run = run
         self._sinks = tuple(sinks)
         self._clock = clock
         self._pauses = RateLimitPauses(clock)
@@ -226,8 +237,9 @@ class Outbox:
             return None
         now = self._clock.now()
         leased = self._store.lease(delivery, new_id(), now, now + LEASE)
-        if leased is None:
-            return None
+        return self._run(leased, lambda: self._try(leased)) if leased is not None else None
+
+    def _try(self, leased: Delivery) -> DeliveryOutcome | None:
         tried = deliver_entry(self._store, leased, self._sinks, self._clock, self._pauses)
         if tried is None:
             return None

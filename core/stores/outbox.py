@@ -36,7 +36,7 @@ class Delivery(BaseModel):
 
     `due_at` is when to try (again); `attempts` counts the failed attempts; `delivered_to` names the sinks that took it
     already; `problem` describes the last failure. `earlier` is known once the delivery is leased, and None when the
-    entry before was delivered, or there is none, or it is parked.
+    entry before was delivered, or there is none, or it is parked. `traceparent` is the trace in which it was committed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +49,7 @@ class Delivery(BaseModel):
     lease: str | None = None
     leased_until: UtcTime | None = None
     earlier: Earlier | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,23 @@
-# The rights are the files that `countersign tables iam` prints, with this region, account and prefix in them.
+# The rights are the files that `countersign tables iam` prints, with this region, account, partition and prefix in them.
 locals {
-  bot_policy = replace(replace(replace(
-    file("${path.module}/../iam-policy.json"),
-    "REGION", local.region),
-    "ACCOUNT_ID", local.account),
-    "table/countersign-", "table/${var.name}-",
-  )
-  operator_policy = replace(replace(replace(
-    file("${path.module}/../iam-policy.operator.json"),
-    "REGION", local.region),
-    "ACCOUNT_ID", local.account),
-    "table/countersign-", "table/${var.name}-",
-  )
-  ssm_secrets    = [for arn in values(var.secrets) : arn if strcontains(arn, ":ssm:")]
-  stored_secrets = [for arn in values(var.secrets) : arn if strcontains(arn, ":secretsmanager:")]
+  printed = {
+    bot      = file("${path.module}/../iam-policy.json")
+    broker   = file("${path.module}/../iam-policy.broker.json")
+    operator = file("${path.module}/../iam-policy.operator.json")
+  }
+  rights = {
+    for who, text in local.printed : who => replace(replace(replace(replace(text,
+      "arn:aws:", "arn:${local.partition}:"),
+      "REGION", local.region),
+      "ACCOUNT_ID", local.account),
+      "table/countersign-", "table/${var.name}-",
+    )
+  }
+
+  # ECS takes `ARN:json-key:stage:version` for a secret; rights are about its ARN.
+  arns           = concat(values(var.secrets), values(local.secrets.broker))
+  parameters     = distinct([for arn in local.arns : arn if strcontains(arn, ":ssm:")])
+  stored_secrets = distinct([for arn in local.arns : join(":", slice(split(":", arn), 0, 7)) if strcontains(arn, ":secretsmanager:")])
 }
 
 data "aws_iam_policy_document" "by_task" {
@@ -31,35 +35,114 @@ data "aws_iam_policy_document" "by_task" {
   }
 }
 
-# What the running bot may do.
-resource "aws_iam_role" "bot" {
-  name               = var.name
+# What the running bot may do, and the running broker.
+resource "aws_iam_role" "process" {
+  for_each = local.processes
+
+  name               = local.names[each.key]
   assume_role_policy = data.aws_iam_policy_document.by_task.json
   tags               = var.tags
 }
 
 resource "aws_iam_role_policy" "store" {
+  for_each = local.processes
+
   name   = "store"
-  role   = aws_iam_role.bot.id
-  policy = local.bot_policy
+  role   = aws_iam_role.process[each.key].id
+  policy = local.rights[each.key]
+}
+
+# The tables are encrypted with the module's key: whoever uses them needs it, through DynamoDB only.
+data "aws_iam_policy_document" "key_use" {
+  statement {
+    sid       = "UseTheKeyOfTheTables"
+    actions   = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+    resources = [aws_kms_key.this.arn]
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["dynamodb.${local.region}.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "key" {
+  for_each = local.processes
+
+  name   = "key"
+  role   = aws_iam_role.process[each.key].id
+  policy = data.aws_iam_policy_document.key_use.json
+}
+
+# MFA secrets, one for each person; docs/operators.md, MFA, says how people are enrolled.
+data "aws_iam_policy_document" "mfa" {
+  statement {
+    sid       = "ReadSecondFactors"
+    actions   = ["ssm:GetParameter"]
+    resources = ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${var.name}/mfa/*"]
+  }
+}
+
+resource "aws_iam_role_policy" "mfa" {
+  name   = "mfa"
+  role   = aws_iam_role.process["bot"].id
+  policy = data.aws_iam_policy_document.mfa.json
 }
 
 resource "aws_iam_role_policy" "more" {
   for_each = var.more_policies
 
   name   = each.key
-  role   = aws_iam_role.bot.id
+  role   = aws_iam_role.process["bot"].id
   policy = each.value
 }
 
-# What people need for `countersign tables check`, `audit verify` and `report`: attach it to their role.
-resource "aws_iam_policy" "operator" {
-  name   = "${var.name}-operator"
-  policy = local.operator_policy
-  tags   = var.tags
+resource "aws_iam_role_policy" "broker_more" {
+  for_each = try(var.broker.policies, {})
+
+  name   = each.key
+  role   = aws_iam_role.process["broker"].id
+  policy = each.value
 }
 
-# What ECS needs to start a task: the image, the log and the secrets.
+# What people need for `countersign tables check`, `audit verify` and `report`.
+data "aws_iam_policy_document" "operator" {
+  source_policy_documents = [local.rights.operator, data.aws_iam_policy_document.key_use.json]
+}
+
+resource "aws_iam_policy" "operator" {
+  name        = "${var.name}-operator"
+  description = "Verify Countersign's audit trail, make reports, check its tables"
+  policy      = data.aws_iam_policy_document.operator.json
+  tags        = var.tags
+}
+
+data "aws_iam_policy_document" "by_operator" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "AWS"
+      identifiers = var.operator_principals
+    }
+  }
+}
+
+resource "aws_iam_role" "operator" {
+  count = length(var.operator_principals) > 0 ? 1 : 0
+
+  name               = "${var.name}-operator"
+  assume_role_policy = data.aws_iam_policy_document.by_operator.json
+  tags               = var.tags
+}
+
+resource "aws_iam_role_policy_attachment" "operator" {
+  count = length(var.operator_principals) > 0 ? 1 : 0
+
+  role       = aws_iam_role.operator[0].name
+  policy_arn = aws_iam_policy.operator.arn
+}
+
+# What ECS needs to start a task: the image, the log and the secrets. No container gets this role.
 resource "aws_iam_role" "start" {
   name               = "${var.name}-start"
   assume_role_policy = data.aws_iam_policy_document.by_task.json
@@ -68,13 +151,14 @@ resource "aws_iam_role" "start" {
 
 resource "aws_iam_role_policy_attachment" "start" {
   role       = aws_iam_role.start.name
-  policy_arn = "arn:${data.aws_partition.this.partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+  policy_arn = "arn:${local.partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
 }
 
 data "aws_iam_policy_document" "secrets" {
   dynamic "statement" {
-    for_each = length(local.ssm_secrets) > 0 ? [local.ssm_secrets] : []
+    for_each = length(local.parameters) > 0 ? [local.parameters] : []
     content {
+      sid       = "ReadParameters"
       actions   = ["ssm:GetParameters"]
       resources = statement.value
     }
@@ -83,8 +167,23 @@ data "aws_iam_policy_document" "secrets" {
   dynamic "statement" {
     for_each = length(local.stored_secrets) > 0 ? [local.stored_secrets] : []
     content {
+      sid       = "ReadSecrets"
       actions   = ["secretsmanager:GetSecretValue"]
       resources = statement.value
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(var.secrets_kms_key_arns) > 0 ? [var.secrets_kms_key_arns] : []
+    content {
+      sid       = "DecryptThem"
+      actions   = ["kms:Decrypt"]
+      resources = statement.value
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["ssm.${local.region}.amazonaws.com", "secretsmanager.${local.region}.amazonaws.com"]
+      }
     }
   }
 }
@@ -95,7 +194,7 @@ resource "aws_iam_role_policy" "secrets" {
   policy = data.aws_iam_policy_document.secrets.json
 }
 
-# The account's own policies decide about the key; DynamoDB uses it for whoever may use the tables, CloudWatch for the log.
+# IAM policies decide about the key, as for most resources; CloudWatch uses it for the log.
 data "aws_iam_policy_document" "key" {
   statement {
     sid       = "Account"
@@ -103,22 +202,7 @@ data "aws_iam_policy_document" "key" {
     resources = ["*"]
     principals {
       type        = "AWS"
-      identifiers = ["arn:${data.aws_partition.this.partition}:iam::${local.account}:root"]
-    }
-  }
-
-  statement {
-    sid       = "Tables"
-    actions   = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
-    resources = ["*"]
-    principals {
-      type        = "AWS"
-      identifiers = [aws_iam_role.bot.arn]
-    }
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = ["dynamodb.${local.region}.amazonaws.com"]
+      identifiers = ["arn:${local.partition}:iam::${local.account}:root"]
     }
   }
 
@@ -133,7 +217,7 @@ data "aws_iam_policy_document" "key" {
     condition {
       test     = "ArnEquals"
       variable = "kms:EncryptionContext:aws:logs:arn"
-      values   = ["arn:${data.aws_partition.this.partition}:logs:${local.region}:${local.account}:log-group:/${var.name}/service"]
+      values   = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/${var.name}/service"]
     }
   }
 }

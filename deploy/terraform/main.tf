@@ -1,85 +1,57 @@
-# Countersign on ECS Fargate, in Socket Mode: no load balancer, no public address, no open port.
+# Countersign on ECS Fargate, in Socket Mode: no load balancer, no open port. README.md has the inputs and outputs.
 
 data "aws_caller_identity" "this" {}
 data "aws_region" "this" {}
 data "aws_partition" "this" {}
 
 locals {
-  region      = data.aws_region.this.name
-  account     = data.aws_caller_identity.this.account_id
-  policy_path = coalesce(var.policy_path, "/etc/countersign/policy.yml")
-  settings = merge({
+  region    = data.aws_region.this.region
+  account   = data.aws_caller_identity.this.account_id
+  partition = data.aws_partition.this.partition
+
+  # What runs. The names of roles, services and log streams follow from it.
+  processes = toset(concat(["bot"], var.broker == null ? [] : ["broker"]))
+  names     = { bot = var.name, broker = "${var.name}-broker" }
+  commands  = { bot = ["serve"], broker = ["broker"] }
+  ports     = { bot = 8787, broker = 3001 }
+
+  # Only what terminals reach is behind a load balancer.
+  fronted = {
+    for process, front in { bot = var.api, broker = var.broker } : process => {
+      target_group_arn          = front.target_group_arn
+      security_group_id         = front.security_group_id
+    } if front != null
+  }
+
+  every_setting = {
     COUNTERSIGN_STORE   = "dynamodb://${local.region}/${var.name}"
-    COUNTERSIGN_POLICY  = local.policy_path
+    COUNTERSIGN_POLICY  = local.policy_file
     COUNTERSIGN_METRICS = "127.0.0.1:9464"
     COUNTERSIGN_LOG     = "json"
     AWS_REGION          = local.region
-  }, var.settings)
-
-  log = {
-    logDriver = "awslogs"
-    options = {
-      awslogs-group         = aws_cloudwatch_log_group.this.name
-      awslogs-region        = local.region
-      awslogs-stream-prefix = var.name
-    }
   }
-  settings_list = [for name, value in local.settings : { name = name, value = value }]
-  secrets_list  = [for name, arn in var.secrets : { name = name, valueFrom = arn }]
-  mounts = [
-    { sourceVolume = "policy", containerPath = "/etc/countersign", readOnly = true },
-    { sourceVolume = "scratch", containerPath = "/tmp", readOnly = false },
-  ]
-
-  # ECS has nothing like a ConfigMap: a container that ends at once writes the policy where the others read it. Volumes of
-  # Fargate belong to root, so it runs as root, and opens /tmp to the others, which don't.
-  write_policy = {
-    name                   = "policy"
-    image                  = var.image
-    essential              = false
-    readonlyRootFilesystem = true
-    user                   = "0"
-    entryPoint             = ["/opt/countersign/bin/python", "-c"]
-    command                = ["import os, pathlib; os.chmod('/tmp', 0o1777); pathlib.Path('/etc/countersign/policy.yml').write_text(os.environ['POLICY'], encoding='utf-8')"]
-    environment            = [{ name = "POLICY", value = var.policy }]
-    mountPoints            = [for mount in local.mounts : merge(mount, { readOnly = false })]
-    logConfiguration       = local.log
+  api_settings = var.api == null ? {} : {
+    COUNTERSIGN_API_LISTEN  = "0.0.0.0:${local.ports.bot}"
+    COUNTERSIGN_API_URL     = var.api.url
+    COUNTERSIGN_API_PROXIES = join(",", var.api.networks)
   }
-  # What can't start never takes over from what runs; the log names each problem with the fix.
-  doctor = {
-    name                   = "doctor"
-    image                  = var.image
-    essential              = false
-    readonlyRootFilesystem = true
-    command                = ["doctor", "--start"]
-    environment            = local.settings_list
-    secrets                = local.secrets_list
-    mountPoints            = local.mounts
-    dependsOn              = [{ containerName = "policy", condition = "SUCCESS" }]
-    logConfiguration       = local.log
+  broker_settings = var.broker == null ? {} : {
+    COUNTERSIGN_BROKER_LISTEN = "0.0.0.0:${local.ports.broker}"
+    COUNTERSIGN_API_PROXIES   = join(",", var.broker.networks)
   }
-  serve = {
-    name                   = "countersign"
-    image                  = var.image
-    essential              = true
-    readonlyRootFilesystem = true
-    command                = ["serve"]
-    # It finishes what was acknowledged, within 28 seconds.
-    stopTimeout      = 30
-    environment      = local.settings_list
-    secrets          = local.secrets_list
-    mountPoints      = local.mounts
-    dependsOn        = [{ containerName = "doctor", condition = "SUCCESS" }]
-    linuxParameters  = { capabilities = { drop = ["ALL"] } }
-    logConfiguration = local.log
-    healthCheck = {
-      command     = ["CMD", "/opt/countersign/bin/python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:9464/readyz', timeout=4)"]
-      interval    = 30
-      timeout     = 5
-      retries     = 3
-      startPeriod = 30
-    }
+  # Both have to know it: the bot sends terminals there.
+  broker_url = var.broker == null ? {} : { COUNTERSIGN_BROKER_URL = var.broker.url }
+  settings = {
+    bot = merge(
+      local.every_setting,
+      { COUNTERSIGN_MFA_SECRETS = "ssm://${local.region}/${var.name}/mfa" },
+      local.api_settings,
+      local.broker_url,
+      var.settings,
+    )
+    broker = merge(local.every_setting, local.broker_settings, local.broker_url)
   }
+  secrets = { bot = var.secrets, broker = try(var.broker.secrets, {}) }
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -89,77 +61,42 @@ resource "aws_cloudwatch_log_group" "this" {
   tags              = var.tags
 }
 
+# Container Insights stays off: its metrics cost more than the tasks, and the alarms don't need them.
 resource "aws_ecs_cluster" "this" {
   name = var.name
   tags = var.tags
-
-  setting {
-    name  = "containerInsights"
-    value = "enabled"
-  }
-}
-
-resource "aws_ecs_task_definition" "this" {
-  family                   = var.name
-  requires_compatibilities = ["FARGATE"]
-  network_mode             = "awsvpc"
-  cpu                      = var.cpu
-  memory                   = var.memory
-  task_role_arn            = aws_iam_role.bot.arn
-  execution_role_arn       = aws_iam_role.start.arn
-  container_definitions    = jsonencode([local.write_policy, local.doctor, local.serve])
-  tags                     = var.tags
-
-  runtime_platform {
-    operating_system_family = "LINUX"
-    cpu_architecture        = var.arm64 ? "ARM64" : "X86_64"
-  }
-
-  volume {
-    name = "policy"
-  }
-
-  volume {
-    name = "scratch"
-  }
 }
 
 resource "aws_security_group" "this" {
-  name        = var.name
-  description = "Countersign: out by HTTPS, and no way in"
+  for_each = local.processes
+
+  name        = local.names[each.key]
+  description = "Countersign: out by HTTPS, and no way in but from a load balancer"
   vpc_id      = var.vpc_id
   tags        = var.tags
-
-  egress {
-    description = "Slack, AWS, and what the policy names"
-    from_port   = 443
-    to_port     = 443
-    protocol    = "tcp"
-    cidr_blocks = ["0.0.0.0/0"]
-  }
 }
 
-resource "aws_ecs_service" "this" {
-  name            = var.name
-  cluster         = aws_ecs_cluster.this.id
-  task_definition = aws_ecs_task_definition.this.arn
-  desired_count   = var.instances
-  launch_type     = "FARGATE"
-  # The new ones run before the old ones stop; a version that doesn't come up is taken back.
-  deployment_minimum_healthy_percent = 100
-  deployment_maximum_percent         = 200
-  tags                               = var.tags
+# Slack, AWS, and what the policy names.
+resource "aws_vpc_security_group_egress_rule" "https" {
+  for_each = local.processes
 
-  deployment_circuit_breaker {
-    enable   = true
-    rollback = true
-  }
+  security_group_id = aws_security_group.this[each.key].id
+  description       = "HTTPS"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  cidr_ipv4         = "0.0.0.0/0"
+  tags              = var.tags
+}
 
-  network_configuration {
-    subnets          = var.subnet_ids
-    security_groups  = [aws_security_group.this.id]
-    assign_public_ip = var.assign_public_ip
-  }
+resource "aws_vpc_security_group_ingress_rule" "balancer" {
+  for_each = local.fronted
 
-  depends_on = [aws_dynamodb_table.this, aws_iam_role_policy.store]
+  security_group_id            = aws_security_group.this[each.key].id
+  description                  = "The load balancer"
+  ip_protocol                  = "tcp"
+  from_port                    = local.ports[each.key]
+  to_port                      = local.ports[each.key]
+  referenced_security_group_id = each.value.security_group_id
+  tags                         = var.tags
 }

@@ -14,21 +14,20 @@ import pytest
 from ruamel.yaml import YAML
 
 from bot.cli import countersign
+from bot.commands.running import STOP_TIMEOUT_SECONDS
 from bot.settings import Settings
 from bot.settings.variables import variables_of
-from core.stores.opening import read_store_url
 
 ROOT = Path(__file__).parents[2]
-UNIT = (ROOT / "deploy" / "systemd" / "countersign.service").read_text(encoding="utf-8")
+UNITS = ROOT / "deploy" / "systemd"
+SERVICE, BACKUP, TIMER = "countersign.service", "countersign-backup.service", "countersign-backup.timer"
 COMPOSE = YAML(typ="safe").load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 LARGE = YAML(typ="safe").load((ROOT / "compose.dynamodb.yaml").read_text(encoding="utf-8"))
-FINISH_SECONDS = 28
-"""How long a stop may take: docs/operators.md, Stopping."""
 
 
-def unit_values(name: str) -> list[str]:
+def unit_values(name: str, unit: str = SERVICE) -> list[str]:
     """The values of a directive of the unit, in their order."""
-    return re.findall(rf"^{name}=(.*)$", UNIT, re.MULTILINE)
+    return re.findall(rf"^{name}=(.*)$", (UNITS / unit).read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def commands() -> list[str]:
@@ -36,51 +35,71 @@ def commands() -> list[str]:
     return countersign.list_commands(click.Context(countersign))
 
 
-class TestUnit:
-    """The unit for systemd."""
+class TestUnits:
+    """The units for systemd. Their commands are played in test_one_host_played.py."""
 
-    def test_settings_and_command_are_those_of_the_bot(self) -> None:
-        named = {each.partition("=")[0].removesuffix("_FILE") for each in unit_values("Environment")}
-        (start,) = unit_values("ExecStart")
+    @pytest.mark.parametrize("unit", [SERVICE, BACKUP])
+    def test_environment_names_settings_and_no_secret(self, unit: str) -> None:
+        named = {each.partition("=")[0] for each in unit_values("Environment", unit)}
 
-        assert named <= set(variables_of(Settings))
-        assert start.split()[1] in commands()
+        assert {each.removesuffix("_FILE") for each in named} <= set(variables_of(Settings))
+        assert unit_values("EnvironmentFile", unit) == []
+        assert sorted(each.partition(":")[0] for each in unit_values("LoadCredential", unit)) == [
+            "audit-key",
+            "countersign.env",
+        ]
 
-    def test_all_that_it_writes_is_in_its_state_folder(self) -> None:
-        settings = dict(each.split("=", 1) for each in unit_values("Environment"))
-        folder = f"/var/lib/{unit_values('StateDirectory')[0]}"
+    def test_backup_writes_into_a_folder_of_its_own(self) -> None:
+        (start,) = unit_values("ExecStart", BACKUP)
+        folders = [f"/var/lib/{each}" for each in unit_values("StateDirectory", BACKUP)[0].split()]
 
-        assert str(read_store_url(settings["COUNTERSIGN_STORE"])).count(folder) == 1
-        assert settings["COUNTERSIGN_MFA_SECRETS"].startswith(f"{folder}/")
-        assert unit_values("ProtectSystem") == ["strict"]
-        assert unit_values("WorkingDirectory") == [folder]
+        assert start.endswith(f" backup --keep 72 {folders[1]}")
+        assert (
+            folders[0] == f"/var/lib/{unit_values('StateDirectory')[0]}" == unit_values("WorkingDirectory", BACKUP)[0]
+        )
+        for each in (SERVICE, BACKUP):
+            assert unit_values("ProtectSystem", each) == ["strict"]
+            assert unit_values("StateDirectoryMode", each) == ["0700"]
+        assert unit_values("PrivateNetwork", BACKUP) == ["yes"]
 
     def test_stop_has_time_to_finish(self) -> None:
-        assert int(unit_values("TimeoutStopSec")[0].removesuffix("s")) > FINISH_SECONDS
+        assert int(unit_values("TimeoutStopSec")[0].removesuffix("s")) > STOP_TIMEOUT_SECONDS
 
-    def test_systemd_finds_it_sound_and_little_exposed(self, tmp_path: Path) -> None:
+    def test_it_starts_again_until_somebody_has_to_act(self) -> None:
+        """An outage of Slack at a boot, or a full disk, must not end it: access has to end on time."""
+        assert unit_values("Restart") == ["always"]
+        assert unit_values("StartLimitIntervalSec") == ["0"]
+        assert unit_values("RestartPreventExitStatus") == ["2"]
+        assert unit_values("SuccessExitStatus") == []
+
+    def test_systemd_finds_them_sound_and_little_exposed(self, tmp_path: Path) -> None:
         if shutil.which("systemd-analyze") is None:
             pytest.skip("systemd isn't here")
-        path = tmp_path / "countersign.service"
-        # The program isn't installed here, which is all that systemd would say.
-        path.write_text(UNIT.replace("/opt/countersign/bin/countersign serve", "/bin/true"), encoding="utf-8")
-        said = [
-            subprocess.run(  # noqa: S603 - fixed commands
-                ["systemd-analyze", *arguments, str(path)],  # noqa: S607 - found on the PATH
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            for arguments in (["verify"], ["security", "--offline=true", "--no-pager"])
-        ]
-        assert said[0].stderr == ""
-        exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", said[1].stdout)
-        assert exposure is not None
-        assert float(exposure[1]) < 2
+        for unit in (SERVICE, BACKUP, TIMER):
+            # The program isn't installed here, which is all that systemd would say.
+            text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", (UNITS / unit).read_text(encoding="utf-8"))
+            (tmp_path / unit).write_text(text, encoding="utf-8")
+        paths = [str(tmp_path / each) for each in (SERVICE, BACKUP, TIMER)]
+
+        assert _analyze("verify", *paths).stderr == ""
+        for path in paths[:2]:
+            said = _analyze("security", "--offline=true", "--no-pager", path).stdout
+            exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
+            assert exposure is not None
+            assert float(exposure[1]) < 2
+
+
+def _analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - fixed commands
+        ["systemd-analyze", *arguments],  # noqa: S607 - found on the PATH
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_files_name_the_version_that_they_are_of() -> None:
-    files = ("compose.yaml", "compose.dynamodb.yaml", "deploy/kubernetes/kustomization.yaml", "docs/deploying.md")
+    files = ("compose.yaml", "compose.dynamodb.yaml", "deploy/kubernetes/base/kustomization.yaml", "docs/deploying.md")
     named = [
         found
         for each in (*files, "deploy/terraform/variables.tf", "deploy/terraform/example/main.tf")
@@ -102,7 +121,7 @@ class TestCompose:
         assert service["volumes"] == ["./countersign:/var/lib/countersign"]
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert "ports" not in service
-        assert int(service["stop_grace_period"].removesuffix("s")) > FINISH_SECONDS
+        assert int(service["stop_grace_period"].removesuffix("s")) > STOP_TIMEOUT_SECONDS
 
     def test_large_set_up_changes_only_the_store(self) -> None:
         services: dict[str, Any] = LARGE["services"]

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import SecretStr
 from ruamel.yaml import YAML
-from slack_sdk import WebClient
 
 from bot.background import OutboxState
 from bot.interactions.bolt_app import Bot
 from bot.interactions.lanes import MAX_WAITING
 from bot.observability.metrics import Transport
+from bot.observability.traced_ports import trace_deliveries, trace_sinks
+from bot.observability.tracing import NO_TRACER, Tracer
 from bot.settings.addresses import Address
+from bot.slack.client import open_client
 from bot.transport.http import HttpTransport
 from bot.views.block_kit import actions, button
 from bot.views.request.card import CANCEL
@@ -26,7 +28,7 @@ from bot.wiring.ports import OverHttp, OverSocketMode, Ports, TargetsOpener
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import TICK
-from core.outbox.outbox import deliver_due
+from core.outbox.outbox import Outbox
 from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
 from localslack.records import Channel, Person, SlackMessage, UserGroup, View
@@ -116,7 +118,13 @@ class DeliveryOnDemand:
         self._thread.submit(self.sweep)
 
     def sweep(self) -> object:
-        return deliver_due(self._services.stores.outbox, self._sinks, self._clock)
+        tracer = self._services.tracer
+        sinks, run = trace_sinks(self._sinks, tracer), trace_deliveries(tracer)
+        outbox = Outbox(self._services.stores.outbox, sinks, self._clock, run=run)
+        try:
+            return outbox.deliver_due()
+        finally:
+            outbox.finish(0)
 
     def outbox_state(self) -> OutboxState | None:
         return None
@@ -145,15 +153,25 @@ class Harness:
         policy: bytes = POLICY,
         targets: TargetsOpener | None = None,
         build_background: BuildBackground | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self.stores = stores
         self.clock = clock
         self._seen: dict[str, int] = {}
         self._owns_slack = slack is None
         self.slack = slack if slack is not None else new_slack(clock)
-        self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
+        self.client = open_client(SecretStr(self.slack.bot_token), self.slack.api_url, 30, tracer=tracer)
         self._instance = wire(
-            Ports(stores, parse_policy(policy), clock, self.client, mfa=mfa, targets=targets, ticket_seconds=10.0),
+            Ports(
+                stores,
+                parse_policy(policy),
+                clock,
+                self.client,
+                mfa=mfa,
+                targets=targets,
+                ticket_seconds=10.0,
+                tracer=tracer,
+            ),
             OverHttp(SecretStr(self.slack.signing_secret), Address("127.0.0.1", 0))
             if transport is Transport.HTTP
             else OverSocketMode(SecretStr(self.slack.app_token), linger_seconds=0.05),

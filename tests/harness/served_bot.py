@@ -77,9 +77,12 @@ class Serving:
     """The running process. `log` is what it wrote, once it has ended."""
 
     def __init__(
-        self, told: dict[str, str], folder: Path, command: Sequence[str] = (sys.executable, "-m", "bot.cli"),
+        self,
+        told: dict[str, str],
+        folder: Path,
+        command: Sequence[str] = (sys.executable, "-m", "bot.cli"),
         arguments: Sequence[str] = ("serve",),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._log = folder / "serve.log"
         self._told = told
         with self._log.open("wb") as log:

@@ -11,32 +11,36 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
+import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
+from tools.build_wheel import build
+
 ROOT: Final = Path(__file__).parents[2]
+VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+"""What this version is called: the one place where it stands."""
+COMMIT: Final = "0123456789abcdef" * 2 + "01234567"
+EPOCH: Final = 1_760_000_000
 PACKAGES: Final = ("bot", "core", "localslack", "playground")
 _BUILD_TOOL: Final = "setuptools"
 _NOT_LINKED: Final = {"..", "__pycache__"}
 
 
+def copy_source(into: Path) -> None:
+    """Copy what a wheel is made of, as it is in this working tree."""
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, into / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, into)
+
+
 def build_wheel(folder: Path, commit: str = "unknown") -> Path:
     """Build a source distribution of this commit in `folder`, and from nothing but that the wheel."""
-    # In a copy, because setuptools builds in place and takes along what an earlier build left there.
-    source = folder / "source"
-    for package in PACKAGES:
-        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    _build("sdist", source, folder, SOURCE_COMMIT=commit)
-    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
-        # Set like this because the argument `filter` is missing before Python 3.11.4. The archive is our own.
-        archive.extraction_filter = lambda member, _: member
-        archive.extractall(folder / "unpacked")  # noqa: S202
-    _build("wheel", next((folder / "unpacked").iterdir()), folder)
-    return next(folder.glob("*.whl"))
+    copy_source(folder / "source")
+    _, wheel = build(folder / "source", folder, EPOCH, commit)
+    return wheel
 
 
 def pinned(lock: str) -> dict[str, str]:
@@ -57,6 +61,11 @@ class Installation:
         subprocess.run([*pip, "install", "--no-deps", "--no-index", wheel], check=True)  # noqa: S603
 
     @property
+    def python(self) -> Path:
+        """The path of its Python."""
+        return self._python
+
+    @property
     def command(self) -> str:
         """The path of the installed command."""
         return str(self._folder / "bin" / "countersign")
@@ -74,15 +83,6 @@ class Installation:
         return subprocess.run(  # noqa: S603  Ours.
             command, check=False, capture_output=True, encoding="utf-8", cwd=self._folder, env=told
         )
-
-
-def _build(kind: str, source: Path, into: Path, **environment: str) -> None:
-    code = f"import sys; from setuptools import build_meta; build_meta.build_{kind}(sys.argv[1])"
-    told = {name: value for name, value in os.environ.items() if name != "SOURCE_COMMIT"} | environment
-    done = subprocess.run(  # noqa: S603  Ours.
-        [sys.executable, "-c", code, into], check=False, capture_output=True, text=True, cwd=source, env=told
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def _link(name: str, packages: Path) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.harness.wheel import ROOT
+from tests.harness.wheel import ROOT, VERSION
 
-VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 NAMED: Final = re.compile(
     r"""countersign (?: :v? | == | - | @v )      # an image, a requirement, a wheel or a chart, a tag
         (\d+\.\d+\.\d+\w*)
@@ -46,7 +44,9 @@ def test_every_file_names_the_version_of_the_project() -> None:
     assert {
         "compose.yaml",
         "compose.dynamodb.yaml",
-        "deploy/kubernetes/kustomization.yaml",
+        "deploy/helm/countersign/Chart.yaml",
+        "deploy/kubernetes/base/kustomization.yaml",
+        "deploy/kubernetes/example/kustomization.yaml",
         "deploy/terraform/variables.tf",
         "deploy/terraform/example/main.tf",
     } <= {name for name, found in named.items() if found}

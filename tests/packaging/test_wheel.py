@@ -12,31 +12,18 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
-import pytest
-
 from tests.harness.served_bot import PATIENCE, Serving, environment, free_port, new_slack
-from tests.harness.wheel import PACKAGES, ROOT, Installation, build_wheel
+from tests.harness.wheel import COMMIT, PACKAGES, ROOT, Installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-COMMIT: Final = "0123456789abcdef" * 2 + "01234567"
 IMPORT_EACH: Final = """
 import importlib, sys
 for name in sys.argv[1:]:
     importlib.import_module(name)
 """
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("build"), COMMIT)
-
-
-@pytest.fixture(scope="module")
-def installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    return Installation(wheel, tmp_path_factory.mktemp("installed") / "environment")
 
 
 def package_files() -> Iterator[Path]:
@@ -54,6 +41,10 @@ OF_AN_EXTRA: Final = frozenset(
         "keyring",
         # countersign[ical]: loaded only in the process that reads a calendar.
         "core.schedules.ical_events", "icalendar", "recurring_ical_events", "x_wr_timezone",
+        # countersign[tracing]: loaded when traces are on.
+        "bot.observability.open_telemetry", "opentelemetry", "opentelemetry.context", "opentelemetry.trace",
+        "opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk.resources",
+        "opentelemetry.sdk.trace", "opentelemetry.sdk.trace.export",
         # countersign[mcp]: loaded by `countersign mcp` only.
         "bot.terminal.mcp_server", "mcp.server.mcpserver", "mcp.server.mcpserver.exceptions", "mcp.types",
     }

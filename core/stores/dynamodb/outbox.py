@@ -26,17 +26,26 @@ from core.stores.dynamodb.older_outbox import DUE, PARKED, OlderOutbox, delivery
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.outbox import Backlog, Delivery, Earlier, check_copy
 from core.stores.schema import AUDIT, DELIVERY_INDEX, OUTBOX, TTL_ATTRIBUTE
+from core.trace import current_trace, read_trace
 
 _log = logging.getLogger("countersign.store")
 _PROGRESS: Final = frozenset({"due_at", "attempts", "delivered_to", "problem", "lease", "leased_until"})
+_TRACE: Final = "traceparent"
 _KEPT_AFTERWARDS: Final = timedelta(days=7)
 """For how long a delivered item still tells when and where it was delivered."""
 
 
 def put_deliveries(table: str, entries: Iterable[AuditEntry]) -> list[dict[str, Any]]:
     """The writes that queue those of the entries that have to be delivered, for the caller's transaction."""
+    trace = current_trace()
+    caused_by: dict[str, JsonValue] = {_TRACE: trace} if trace is not None else {}
     return [
-        {"Put": {"TableName": table, "Item": delivery_item(entry.to_item(), {"due_at": format_time(entry.at)})}}
+        {
+            "Put": {
+                "TableName": table,
+                "Item": delivery_item(entry.to_item(), {"due_at": format_time(entry.at)} | caused_by),
+            }
+        }
         for entry in entries
         if entry.must_be_delivered
     ]
@@ -248,7 +257,7 @@ def _read_delivery(item: Item, keyring: AuditKeyring) -> Delivery:
     check_copy(entry, item["chain"]["S"], int(item["seq"]["N"]), keyring)
     progress = {each: plain[each] for each in _PROGRESS & plain.keys()}
     try:
-        return Delivery.model_validate({"entry": entry, **progress})
+        return Delivery.model_validate({"entry": entry, **progress, _TRACE: read_trace(plain.get(_TRACE))})
     except ValidationError as error:
         raise MalformedRecord.from_error(name, error) from error
 

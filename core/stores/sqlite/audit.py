@@ -25,6 +25,7 @@ from core.stores.sqlite.database import Database
 from core.stores.sqlite.outbox import read_entry
 from core.stores.sqlite.reading import iterate_rows, read_body
 from core.stores.system_chains import ENTRIES_LOOKED_AT, ChainEnd, check_system_chain, seal_next
+from core.trace import current_trace
 
 
 def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
@@ -43,6 +44,8 @@ def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
             "INSERT OR REPLACE INTO outbox (chain, seq, at, due_at) VALUES (?, ?, ?, ?)",
             (entry.chain, entry.seq, at, at),
         )
+        if (trace := current_trace()) is not None:
+            connection.execute("INSERT OR REPLACE INTO traces VALUES (?, ?, ?)", (entry.chain, entry.seq, trace))
 
 
 def find_entry(connection: sqlite3.Connection, chain: str, seq: int) -> AuditEntry | None:
@@ -92,6 +95,17 @@ class SqliteAudit:
                 "SELECT chain, seq, body FROM audit WHERE chain = ? ORDER BY seq DESC LIMIT 1", (chain,)
             ).fetchone()
         return None if row is None else read_entry(*row)
+
+    def count(self) -> int:
+        """How many entries there are."""
+        with self._database.read() as connection:
+            return int(connection.execute("SELECT count(*) FROM audit").fetchone()[0])
+
+    def find_newest_place(self) -> Place | None:
+        """Where the newest entry is; None if there is none."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT chain, seq FROM audit ORDER BY at DESC LIMIT 1").fetchone()
+        return None if row is None else (row[0], row[1])
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first."""

@@ -47,6 +47,7 @@ _ADDED: Final = {
         is_parked INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
         delivered_to TEXT NOT NULL DEFAULT '[]', problem TEXT, lease TEXT, leased_until TEXT,
         PRIMARY KEY (chain, seq)) WITHOUT ROWID""",
+    "traces": "CREATE TABLE IF NOT EXISTS traces (chain TEXT, seq INTEGER, traceparent TEXT, PRIMARY KEY (chain, seq))",
     "grants": f"""CREATE TABLE IF NOT EXISTS grants ({_RECORD_COLUMNS},
         awaits TEXT, right_key TEXT NOT NULL, stage TEXT, ended_at TEXT)""",
     # `body` is the holding; without one, nothing is known of the right yet.
@@ -95,7 +96,6 @@ _ADDED_INDEXES: Final = (
     "CREATE INDEX IF NOT EXISTS grants_by_end ON grants (stage, ended_at, right_key) WHERE stage IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS holdings_due ON holdings (urgency, due_at, right_key) WHERE due_at IS NOT NULL",
 )
-
 _creating: Final = threading.Lock()
 
 

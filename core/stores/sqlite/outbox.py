@@ -20,6 +20,7 @@ from core.stores.commit import StoreSettings
 from core.stores.outbox import ADOPT_AFTER, Backlog, Delivery, Earlier, check_copy
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.reading import iterate_rows, read_body
+from core.trace import read_trace
 
 _log = logging.getLogger("countersign.store")
 _PROGRESS: Final = ("attempts", "delivered_to", "problem", "lease", "leased_until")
@@ -27,7 +28,7 @@ _LEFT: Final = (
     "WHERE due_at IS NOT NULL AND (is_parked = 1 OR due_at <= ?) AND (leased_until IS NULL OR leased_until <= ?)"
 )
 """What an older version has on its list, and doesn't deliver just now."""
-_Row = tuple[str, str, int, str, int, str, str | None, str | None, str | None]
+_Row = tuple[str, str, int, str, int, str, str | None, str | None, str | None, object]
 
 
 class SqliteDeliveries:
@@ -101,6 +102,8 @@ class SqliteDeliveries:
             connection.execute(
                 "DELETE FROM outbox WHERE chain = ? AND seq = ? AND lease = ?", (entry.chain, entry.seq, delivery.lease)
             )
+            if delivery.traceparent is not None:
+                connection.execute("DELETE FROM traces WHERE chain = ? AND seq = ?", (entry.chain, entry.seq))
 
     def postpone(self, delivery: Delivery) -> None:
         """Give the lease back and try again at `delivery.due_at`."""
@@ -150,9 +153,9 @@ class SqliteDeliveries:
         rows: Iterator[_Row] = iterate_rows(
             self._database,
             # The join is written in the order in which it has to be walked.
-            "outbox CROSS JOIN audit USING (chain, seq)",
+            "outbox CROSS JOIN audit USING (chain, seq) LEFT JOIN traces USING (chain, seq)",
             ("outbox.due_at", "outbox.chain", "outbox.seq"),
-            ", ".join(("body", *(f"outbox.{column}" for column in _PROGRESS))),
+            ", ".join(("body", *(f"outbox.{column}" for column in _PROGRESS), "traceparent")),
             start=("", "", 0),
             condition=condition,
             values=values,
@@ -196,7 +199,7 @@ def _find_earlier(connection: sqlite3.Connection, entry: AuditEntry, now: dateti
 
 
 def _read_delivery(row: _Row) -> Delivery:
-    due_at, chain, seq, body, attempts, delivered_to, problem, lease, leased_until = row
+    due_at, chain, seq, body, attempts, delivered_to, problem, lease, leased_until, trace = row
     try:
         return Delivery.model_validate(
             {
@@ -207,6 +210,7 @@ def _read_delivery(row: _Row) -> Delivery:
                 "problem": problem,
                 "lease": lease,
                 "leased_until": leased_until,
+                "traceparent": read_trace(trace),
             }
         )
     except ValueError as error:

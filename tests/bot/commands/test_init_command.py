@@ -17,6 +17,7 @@ from bot.commands.init_answers import InitOptions, Questions, ask_for_policy
 from bot.commands.terminal import Ink
 from bot.doctor.slack_calls import PatientSlack
 from bot.doctor.slack_names import Named, Place, SlackNames
+from bot.settings.env_file import read_env_file
 from core.clock import SystemClock
 from core.errors import InvalidInput
 from core.policy import load_policy
@@ -79,6 +80,22 @@ def test_tokens_are_all_that_it_needs_beside_names(operator: Operator) -> None:
     assert policy.profiles["prod"].channel == "C0ACCESS"
     for name in ("countersign.env", "countersign-audit.key", "countersign.db"):
         assert stat.S_IMODE((operator.folder / name).stat().st_mode) == 0o600
+
+
+def test_places_that_the_environment_names_are_kept(operator: Operator) -> None:
+    """As for a service, which has its store in one folder and its settings in another."""
+    places = {
+        "COUNTERSIGN_STORE": f"sqlite:///{operator.folder}/state.db",
+        "COUNTERSIGN_MFA_SECRETS": f"{operator.folder}/mfa.json",
+        "COUNTERSIGN_METRICS": "127.0.0.1:9464",
+    }
+    tokens = {"SLACK_BOT_TOKEN": operator.slack.bot_token, "SLACK_APP_TOKEN": operator.slack.app_token}
+    ended = operator.run("--me", "@mira", "--approver", JON, **tokens, **places)
+
+    assert ended.exit_code == 0, ended.output
+    kept = read_env_file(str(operator.folder / "countersign.env"))
+    assert places.items() <= kept.items()
+    assert (operator.folder / "state.db").exists()
 
 
 def test_second_run_asks_and_changes_nothing(operator: Operator) -> None:

@@ -12,6 +12,7 @@ import pytest
 from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings, unknown_variables
 from bot.settings.variables import find_shared_files, find_unknown, variables_of
 from core.errors import InvalidInput
+from tests.harness.kubernetes_volume import MountedVolume
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,15 @@ class TestFiles:
         monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
 
         assert read() in value
+
+    def test_may_be_those_of_a_mounted_secret(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        secret = MountedVolume(tmp_path / "secrets", {"audit-key": KEY})
+        path = secret.path_of("audit-key")
+        monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY_FILE", str(path))
+        path.chmod(0o440)  # defaultMode: 0440, where Kubernetes would give 0644
+
+        assert open_text(read_settings().audit_key) == KEY
+        assert list(find_shared_files(KNOWN)) == []
 
     def test_and_their_variable_are_not_both_taken(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text(KEY)

@@ -1,0 +1,68 @@
+"""`countersign backup`: copy the SQLite store to a file, while the bot goes on.
+
+Invariant: the store isn't changed, and no click waits. A backup has its name only once it's complete, on disk and
+sound; it has no audit key and no token in it.
+
+Exit codes: 0 done, 1 the backup was written, and its newest entry isn't genuine, 2 the input can't be used, 3 the store
+failed.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import click
+
+from bot.commands.copied_trail import read_copied_trail
+from bot.commands.opening import require_file, store_option
+from bot.commands.terminal import FILE
+from bot.settings import read_settings
+from core.clock import SystemClock
+from core.errors import InvalidInput
+from core.stores.sqlite.copying import check_integrity, copy_database, place, unfinished_file
+
+_NOT_GENUINE: Final = 1
+_NAME: Final = re.compile(r"countersign-\d{8}T\d{6}Z\.db")
+
+
+@click.command()
+@click.argument("to", type=FILE)
+@click.option("--keep", type=click.IntRange(min=1), help="In a folder, delete older backups beyond this many.")
+@store_option
+def backup(to: str, keep: int | None, store: str | None) -> None:
+    """Back up the SQLite store, at any time.
+
+    TO is a new file, or a folder, where it gets a name with the time.
+    """
+    settings, target = read_settings(store=store), Path(to)
+    source = require_file(settings)
+    if not source.is_file():
+        raise InvalidInput("store", f"there is no file {source}", "Check COUNTERSIGN_STORE, or --store.")
+    folder = target if target.is_dir() else None
+    if keep is not None and folder is None:
+        raise InvalidInput("keep", f"{target} isn't a folder", "Name a folder that exists, or leave --keep out.")
+    if folder is not None:
+        target = folder / f"countersign-{SystemClock().now():%Y%m%dT%H%M%SZ}.db"
+    with unfinished_file(target) as copy:
+        copy_database(source, copy)
+        check_integrity(copy)
+        found = read_copied_trail(copy, settings.keyring)
+        place(copy, target)
+    click.echo(f"wrote {target}")
+    for line in found.describe():
+        click.echo(line)
+    if not found.is_genuine:
+        click.echo("the newest entry isn't genuine, so no older backup was deleted. Run: countersign audit verify")
+        click.get_current_context().exit(_NOT_GENUINE)
+    if folder is not None and keep is not None:
+        _delete_older(folder, keep)
+
+
+def _delete_older(folder: Path, keep: int) -> None:
+    # The names begin with the time, so their order is that of the backups.
+    backups = sorted(each for each in folder.iterdir() if _NAME.fullmatch(each.name))
+    for each in backups[:-keep]:
+        each.unlink()
+        click.echo(f"deleted {each}")
