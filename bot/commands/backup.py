@@ -21,7 +21,7 @@ from bot.commands.terminal import FILE
 from bot.settings import read_settings
 from core.clock import SystemClock
 from core.errors import InvalidInput
-from core.stores.sqlite.copying import check_integrity, copy_database, place, unfinished_file
+from core.stores.sqlite.copying import check_integrity, copy_database, place, require_free, unfinished_file
 
 _NOT_GENUINE: Final = 1
 _NAME: Final = re.compile(r"countersign-\d{8}T\d{6}Z\.db")
@@ -45,6 +45,7 @@ def backup(to: str, keep: int | None, store: str | None) -> None:
         raise InvalidInput("keep", f"{target} isn't a folder", "Name a folder that exists, or leave --keep out.")
     if folder is not None:
         target = folder / f"countersign-{SystemClock().now():%Y%m%dT%H%M%SZ}.db"
+    require_free(target)
     with unfinished_file(target) as copy:
         copy_database(source, copy)
         check_integrity(copy)

@@ -46,7 +46,7 @@ from core.stores.sqlite.copying import (
 )
 
 _FOUND: Final = 1
-_MAX_COUNTED: Final = 1_000
+_MAX_COUNTED: Final = 100_000
 _ROOT: Final = 0
 
 
@@ -64,7 +64,10 @@ def restore(
 
     It needs the audit key: a backup is verified before it takes the store's place.
     """
-    settings = read_settings(store=store).require_audit_key()
+    settings = read_settings(store=store)
+    if settings.audit_key is None:
+        problem = "it is not set, so the backup can't be verified"
+        raise InvalidInput("COUNTERSIGN_AUDIT_KEY", problem, "Set it to the key that the bot used.")
     source, target, known = Path(backup), require_file(settings), [PinnedCheckpoint.from_text(each) for each in pinned]
     if not source.is_file():
         raise InvalidInput("backup", f"there is no file {source}", "Check its name.")

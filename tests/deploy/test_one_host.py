@@ -20,6 +20,7 @@ from bot.settings.variables import variables_of
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "deploy" / "systemd"
+TEXT = {".md", ".tf", ".yaml", ".yml"}
 SERVICE, BACKUP, TIMER = "countersign.service", "countersign-backup.service", "countersign-backup.timer"
 COMPOSE = YAML(typ="safe").load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 LARGE = YAML(typ="safe").load((ROOT / "compose.dynamodb.yaml").read_text(encoding="utf-8"))
@@ -99,15 +100,17 @@ def _analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_files_name_the_version_that_they_are_of() -> None:
-    files = ("compose.yaml", "compose.dynamodb.yaml", "deploy/kubernetes/base/kustomization.yaml", "docs/deploying.md")
+    files = [each for folder in ("deploy", "docs") for each in (ROOT / folder).rglob("*.*") if each.suffix in TEXT]
     named = [
         found
-        for each in (*files, "deploy/terraform/variables.tf", "deploy/terraform/example/main.tf")
-        for found in re.findall(r"(?:countersign:|newTag: )(\d+\.\d+\.\d+)", (ROOT / each).read_text(encoding="utf-8"))
+        for each in (*files, *ROOT.glob("compose*.yaml"))
+        for found in re.findall(
+            r"(?:countersign:|newTag: |appVersion: )(\d+\.\d+\.\d+)", each.read_text(encoding="utf-8")
+        )
     ]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-    assert len(named) > 6
+    assert len(named) > 8
     assert set(named) == {project["version"]}
 
 

@@ -63,6 +63,7 @@ def command_line(folder: Path, moto_url: str) -> Iterator[Text]:
     with LocalSlack(manifest=YAML(typ="safe").load(_ROOT / "manifest.yml")) as slack:
         operator = _Operator(slack, folder)
         for surface, cases in (
+            ("backup and restore", _backup(operator)),
             ("doctor", _doctor(operator)),
             ("sweep", _sweep(operator)),
             ("tables", _tables(operator, moto_url)),
@@ -172,8 +173,30 @@ class _Operator:
         said = re.sub(r"\b[0-9a-f]{16}\b", "0123456789abcdef", said)
         said = re.sub(r"(sealed with key) [0-9a-f]{8}\b", r"\1 0123abcd", said)
         said = re.sub(r"\b(\d+):[0-9a-f]{64}\b", r"\1:0123456789abcdef…", said)
+        said = re.sub(r"(the newest of) \S+Z", r"\1 2026-01-15T03:53:45.120000Z", said)
         said = re.sub(r"(digest|policy:) [0-9a-f]{12}\b", r"\1 0123456789ab", said)
         return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", said)
+
+
+def _backup(operator: _Operator) -> Iterator[tuple[str, str]]:
+    kept = operator.folder / "kept.db"
+    yield "backup", operator.type(f"backup {kept}")
+    yield "backup, once more", operator.type(f"backup {kept}")
+    yield "backup, no store", operator.type(f"backup {kept} --store sqlite:////nowhere/countersign.db")
+    yield "backup, no folder", operator.type("backup /nowhere/kept.db")
+    yield "backup, no folder to keep them in", operator.type(f"backup {kept} --keep 3")
+    yield "backup, DynamoDB", operator.type(f"backup {kept} --store dynamodb://eu-west-1/countersign")
+    yield "restore, a store is there", operator.type(f"restore {kept}")
+    elsewhere = f"--store sqlite:///{operator.folder}/elsewhere.db"
+    yield "restore, no backup", operator.type(f"restore {operator.folder}/no.db {elsewhere}")
+    yield "restore, not a backup", operator.type(f"restore {operator.folder}/policy.yml {elsewhere}")
+    yield "restore, without a key", operator.type(f"restore {kept} {elsewhere}", COUNTERSIGN_AUDIT_KEY=None)
+    yield "restore --check", operator.type(f"restore {kept} {elsewhere} --check")
+    another = "another-key-that-has-more-than-32-characters"
+    yield "restore, with another key", operator.type(f"restore {kept} {elsewhere}", COUNTERSIGN_AUDIT_KEY=another)
+    yield "restore", operator.type(f"restore {kept} {elsewhere}")
+    with closing(operator.open()):
+        yield "restore, a process has the store open", operator.type(f"restore {kept} --replace")
 
 
 def _doctor(operator: _Operator) -> Iterator[tuple[str, str]]:

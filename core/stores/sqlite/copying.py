@@ -21,7 +21,6 @@ WAIT_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.1
 _BESIDE: Final = ("-wal", "-shm", "-journal")
 """What SQLite writes beside a file while it's used."""
-_DISK_FIX: Final = "Choose another path, or free some space"
 
 
 @contextmanager
@@ -34,7 +33,7 @@ def unfinished_file(target: Path) -> Iterator[Path]:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
     except OSError as error:
-        raise InvalidInput("path", f"{target} can't be written: {error.strerror}", f"{_DISK_FIX}.") from error
+        raise InvalidInput("path", f"{target} can't be written: {error.strerror}", "Choose another path.") from error
     try:
         yield path
     finally:
@@ -83,27 +82,33 @@ def check_integrity(path: Path) -> None:
 def place(copy: Path, target: Path) -> None:
     """Give the copy its name, and have it on disk in one file. Raises InvalidInput if something has the name."""
     make_single(copy)
-    taken = f"{target} exists already"
     try:
         # Unlike a renaming, this never replaces what is there.
         os.link(copy, target)
-    except FileExistsError as error:
-        raise InvalidInput("path", taken, "Choose another path, or move that file away.") from error
     except OSError:
-        # A file system without links.
-        if os.path.lexists(target):
-            raise InvalidInput("path", taken, "Choose another path, or move that file away.") from None
+        # Something is there, or the file system has no links.
+        require_free(target)
         copy.rename(target)
     copy.unlink(missing_ok=True)
     _sync(target.parent)
 
 
+def require_free(target: Path) -> None:
+    """Raises InvalidInput if something has this name."""
+    if os.path.lexists(target):
+        raise InvalidInput("path", f"{target} exists already", "Choose another path, or move that file away.")
+
+
 def move_away(path: Path, name: str) -> Path:
     """Rename a database that nobody has open, with all that is in its log. Returns its new path.
 
-    Raises StoreUnavailable while anybody else has it open; StoreMisconfigured when it isn't a database.
+    Raises InvalidInput while a process has it open; StoreMisconfigured when it isn't a database.
     """
-    make_single(path)
+    try:
+        make_single(path)
+    except StoreUnavailable as error:
+        problem = f"{path} can't be moved away, because a process has it open ({error.problem})"
+        raise InvalidInput("store", problem, "Stop every instance first.") from error
     away = path.with_name(name)
     path.rename(away)
     _sync(path.parent)

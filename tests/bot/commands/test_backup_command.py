@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -19,7 +20,7 @@ from core.audit.checkpoint import Checkpointer
 from core.audit.keyring import AuditKeyring
 from core.clock import SystemClock
 from core.directory import FixedDirectory
-from core.errors import StoreUnavailable
+from core.errors import InvalidInput, StoreUnavailable
 from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
 from core.services import RequestService
@@ -154,7 +155,10 @@ class TestRecipe:
 
         assert [each.name for each in folder.iterdir()] == ["kept.db"]
         assert (folder / "kept.db").stat().st_mode & 0o777 == 0o600
-        assert AUDIT_KEY.encode() not in (folder / "kept.db").read_bytes()
+        content = (folder / "kept.db").read_bytes()
+        # It needs no log beside it: https://sqlite.org/fileformat.html, 1.3.3.
+        assert content[18:20] == b"\x01\x01"
+        assert AUDIT_KEY.encode() not in content
 
 
 class TestBackup:
@@ -193,6 +197,15 @@ class TestBackup:
         assert "exists already" in output("backup", kept, code=2)
         assert kept.read_text(encoding="utf-8") == "something else"
         assert sorted(each.name for each in tmp_path.iterdir()) == ["kept.db", "var"]
+
+    def test_file_that_appears_meanwhile_is_never_replaced(self, place: Path, bot: Bot, tmp_path: Path) -> None:
+        bot.stores.close()
+        kept = tmp_path / "kept.db"
+        kept.write_text("something else", encoding="utf-8")
+        with pytest.raises(InvalidInput, match="exists already"):
+            copying.place(place, kept)
+        assert kept.read_text(encoding="utf-8") == "something else"
+        assert place.exists()
 
     def test_locked_store_ends_it_in_time(self, place: Path, bot: Bot, tmp_path: Path) -> None:
         bot.stores.close()
@@ -238,7 +251,7 @@ class TestRestore:
 
     def test_store_that_a_process_has_open_is_never_replaced(self, bot: Bot, kept: Path) -> None:
         later = bot.ask()
-        assert "locked" in output("restore", kept, "--replace", code=3)
+        assert "a process has it open" in output("restore", kept, "--replace", code=2)
         assert bot.approve(later).status is RequestStatus.APPROVED
 
     def test_replaced_store_stays_beside_it(self, place: Path, bot: Bot, kept: Path) -> None:
@@ -250,6 +263,14 @@ class TestRestore:
         assert later.id in output("audit", "export", "--store", f"sqlite:///{away}")
         assert later.id not in output("audit", "export")
         assert place.stat().st_mode & 0o777 == 0o600
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+    def test_restored_store_belongs_to_the_owner_of_its_folder(self, place: Path, bot: Bot, kept: Path) -> None:
+        bot.stores.close()
+        lose(place)
+        os.chown(place.parent, 65534, 65533)
+        output("restore", kept)
+        assert (place.stat().st_uid, place.stat().st_gid) == (65534, 65533)
 
     def test_forged_backup_takes_no_place_unless_wanted(self, place: Path, bot: Bot, kept: Path) -> None:
         bot.stores.close()
