@@ -94,11 +94,12 @@ class _Setup:
 
     def prepare(self, given: InitOptions) -> None:
         """Ask for what is missing. Raises InvalidInput, and has changed nothing then."""
+        key_path = self._take_key_path()
         workspace = ask_for_tokens(self.questions)
         defaults = {
             "COUNTERSIGN_POLICY": str(self.folder / POLICY_FILE),
             "COUNTERSIGN_STORE": f"sqlite:///{self.folder / STORE_FILE}",
-            f"{_KEY}_FILE": str(self.folder / KEY_FILE),
+            f"{_KEY}_FILE": key_path,
         }
         add_missing(defaults, os.environ)
         self._require_usable()
@@ -111,6 +112,16 @@ class _Setup:
         if not self.questions.is_asking:
             raise InvalidInput(names, f"{self.file.path} has another value", "Remove it there, or unset the variable.")
         click.confirm(f"{self.file.path.name} has another value of {names}. Replace it?", abort=True)
+
+    def _take_key_path(self) -> str:
+        """Where the audit key is or will be."""
+        known = f"{_KEY}_FILE"
+        path = os.environ.get(known, str(self.folder / KEY_FILE))
+        # A file that isn't there yet can't be read. One that the settings name is lost: a new one couldn't verify the
+        # trail.
+        if known in os.environ and known not in self.file.kept and not os.path.lexists(path):
+            del os.environ[known]
+        return path
 
     def _require_usable(self) -> None:
         """Raises InvalidInput for what would stop `write` half way: a value that no line holds, or a kept key."""

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import stat
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
@@ -21,7 +21,7 @@ from core.stores import open_stores
 from tests.end_to_end.harness import ACCESS, JON, MIRA, WHY
 from tests.harness.image_build import COMMIT, VERSION, BuiltImage, obtain_image
 from tests.harness.image_run import USER, ImageRun
-from tests.harness.served_bot import PATIENCE, Serving, free_port, new_slack
+from tests.harness.served_bot import PATIENCE, Serving, environment, free_port, new_slack
 from tests.harness.wheel import ROOT, pinned
 
 if TYPE_CHECKING:
@@ -126,13 +126,14 @@ def pinned_version() -> str:
 def test_compose_commands_set_up_serve_and_drain(inside: ImageRun, slack: LocalSlack) -> None:
     service = YAML(typ="safe").load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["countersign"]
     tokens = {"SLACK_BOT_TOKEN": slack.bot_token, "SLACK_APP_TOKEN": slack.app_token, "SLACK_API_URL": slack.api_url}
-    made = inside.run("init", "--me", "@mira", "--approver", "@eng", "--channel", "#access-prod", **tokens)
-    assert (made.returncode, made.stderr) == (0, ""), made.stdout
+    named = ("--me", "@mira", "--approver", "@eng", "--channel", "#access-prod")
+    made = inside.run("init", *named, **service["environment"], **tokens)
+    assert (made.returncode, made.stderr) == (0, "")
     assert {each.stat().st_uid for each in inside.folder.iterdir()} == {USER}
 
-    # From here on, all that it knows is in the folder.
+    # From here on, the tokens are in the folder only.
     port = free_port()
-    settings = {"COUNTERSIGN_METRICS": f"0.0.0.0:{port}"}
+    settings = {**service["environment"], "COUNTERSIGN_METRICS": f"0.0.0.0:{port}"}
     _, *from_file = service["command"]
     started = inside.run("doctor", "--start", *from_file, **settings)
     assert (started.returncode, started.stderr) == (0, ""), started.stdout
@@ -148,7 +149,39 @@ def test_compose_commands_set_up_serve_and_drain(inside: ImageRun, slack: LocalS
         serving.tell_to_stop()
         assert serving.wait() == 0, serving.log
     assert inside.check_health(**settings).returncode == 1
+    assert inside.run("audit", "verify", **settings).returncode == 0
     assert [(each.requester, each.status) for each in stored(inside)] == [(MIRA, RequestStatus.APPROVED)]
+
+
+@pytest.mark.engine
+def test_two_containers_share_the_tables_that_a_third_made(
+    inside: ImageRun, slack: LocalSlack, dynamodb_local_url: str, table_prefix: str
+) -> None:
+    services = YAML(typ="safe").load((ROOT / "compose.dynamodb.yaml").read_text(encoding="utf-8"))["services"]
+    here = {
+        "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_local_url,
+        "COUNTERSIGN_STORE": f"dynamodb://eu-west-1/{table_prefix}",
+    }
+    made = inside.run(*services["tables"]["command"], **{**services["tables"]["environment"], **here})
+    assert made.returncode == 0, made.stderr
+
+    told = environment(slack, inside.folder, **{**services["countersign"]["environment"], **here})
+    told["COUNTERSIGN_POLICY"] = f"{FOLDER}/policy.yml"
+    del told["PATH"], told["PYTHONPATH"]
+    with ExitStack() as stack:
+        both = []
+        for name in ("one", "other"):
+            (folder := inside.folder.parent / name).mkdir()
+            both.append(stack.enter_context(Serving(dict(os.environ), folder, inside.command(**told))))
+        for each in both:
+            each.wait_until_up(slack)
+        assert slack.run_command(MIRA, ACCESS, "/access", f"prod 2h {WHY}").failure is None
+        (card,) = slack.wait_until(lambda: slack.messages(ACCESS), PATIENCE)
+        both[0].tell_to_stop()
+        assert both[0].wait() == 0, both[0].log
+        assert slack.press(JON, card, APPROVE).failure is None
+        both[1].tell_to_stop()
+        assert both[1].wait() == 0, both[1].log
 
 
 def stored(inside: ImageRun) -> list[Request]:

@@ -53,7 +53,7 @@ def test_base_is_pinned_by_its_digest() -> None:
     assert stages == ["${BASE}", "base", "scratch"]
 
 
-def test_nothing_of_the_clone_but_the_sources_is_sent_to_the_build() -> None:
+def test_build_gets_the_sources_and_nothing_else() -> None:
     first, *others = [line for line in read(".dockerignore").splitlines() if line and not line.startswith("#")]
     copied = {
         name for line in re.findall(r"(?m)^COPY (?!--from)(.+) \S+$", read("Dockerfile")) for name in line.split()

@@ -53,9 +53,9 @@ class Operator:
             os.environ.clear()
             os.environ.update(kept)
 
-    def set_up(self, *arguments: str) -> Result:
+    def set_up(self, *arguments: str, **environment: str) -> Result:
         tokens = {"SLACK_BOT_TOKEN": self.slack.bot_token, "SLACK_APP_TOKEN": self.slack.app_token}
-        return self.run("--me", "@mira", "--approver", "@eng", "--approver", JON, *arguments, **tokens)
+        return self.run("--me", "@mira", "--approver", "@eng", "--approver", JON, *arguments, **tokens, **environment)
 
     def contents(self) -> dict[str, bytes]:
         return {name: (self.folder / name).read_bytes() for name in FILES[:3]}
@@ -165,6 +165,18 @@ def test_kept_key_that_is_none_ends_it_early(operator: Operator) -> None:
     assert ended.exit_code == 2
     assert "COUNTERSIGN_AUDIT_KEY: a key has fewer than 32 characters" in ended.stderr
     assert len(list(operator.folder.iterdir())) == 1
+
+
+def test_key_is_made_where_the_environment_says(operator: Operator) -> None:
+    elsewhere = operator.folder / "elsewhere.key"
+    assert operator.set_up(COUNTERSIGN_AUDIT_KEY_FILE=str(elsewhere)).exit_code == 0
+    assert elsewhere.exists()
+
+    # A new one in its place couldn't verify the trail.
+    elsewhere.unlink()
+    again = operator.run()
+    assert again.exit_code == 2
+    assert "elsewhere.key' can't be read" in again.stderr
 
 
 def test_own_lines_of_a_settings_file_are_kept(operator: Operator) -> None:
