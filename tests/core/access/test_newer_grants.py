@@ -13,6 +13,7 @@ import pytest
 from core import record
 from core.access.grant import Grant, GrantStatus
 from core.access.timing import LEFT_TO_NEWER
+from core.targets.base import TargetRefused
 from tests.core.access.harness import HOUR, MINUTE, AccessHarness
 from tests.core.access.world import a_grant
 from tests.harness.clock import A_MOMENT
@@ -73,6 +74,13 @@ def test_what_it_has_is_left_until_its_end(
     access.pass_time(30 * MINUTE)
     assert access.target.times("take") == [41 * MINUTE if is_early else HOUR]
     assert (access.is_held, access.status(grant)) == (False, GrantStatus.ENDED)
+
+
+def test_refusal_of_another_grant_is_none_of_it(access: AccessHarness) -> None:
+    newer, plain = _make(access), access.grant(1)
+    access.target.always = {"give": TargetRefused("no such box")}
+    access.pass_time(10 * MINUTE)
+    assert (access.status(plain), access.status(newer)) == (GrantStatus.FAILED, GrantStatus.PENDING)
 
 
 def test_it_holds_back_no_grant_that_is_understood(access: AccessHarness) -> None:

@@ -15,7 +15,7 @@ from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode
 from core.record import UNDERSTOOD, NewerRecord
 from core.request import Request, RequestId, RequestStatus
 from core.review import Verdict
-from core.services import BreakGlassService, RequestService
+from core.services import BreakGlassService, GrantService, RequestService
 from core.services.granting import grants_of_event
 from core.stores.access import GrantWrite
 from tests.builders import HOUR
@@ -116,6 +116,13 @@ def test_newer_emergency_is_closed_and_not_reviewed(harness: StoreHarness, clock
         break_glass.review(EventId(closed.id), BOB, Verdict.JUSTIFIED, NOTES)
     grants = {each.chain for each in harness.stores.access.get_right(RIGHT).grants}
     assert _newer(harness, clock) == {closed.chain, overdue.chain, *grants}
+
+
+def test_newer_emergency_is_ended_with_its_access(harness: StoreHarness, clock: FrozenClock) -> None:
+    event = _declare(harness, clock)
+    grants = GrantService(harness.stores, ChangingPolicy(), clock, directory=OfficeDirectory({}))
+    assert [each.status for each in grants.end(event.chain, ANN)] == [GrantStatus.ENDING]
+    assert harness.stores.break_glass.get(EventId(event.id)).status is EventStatus.CLOSED
 
 
 def test_needs_that_somebody_else_wrote_are_found(harness: StoreHarness, clock: FrozenClock) -> None:
