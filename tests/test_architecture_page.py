@@ -14,8 +14,8 @@ PAGE = ROOT / "docs" / "architecture.md"
 PAGES = [PAGE, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))]
 PATH = re.compile(r"`((?:[\w.-]+/)+(?:[\w.-]+)?|[\w-]+\.(?:md|py|toml|yml|lock))`")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
-NAMED_BY_EXAMPLE = frozenset({"bot/commands/NAME.py", "policy.yml"})
-"""What a reader is going to make."""
+NAMED_BY_EXAMPLE = frozenset({"bot/commands/NAME.py", "policy.yml", "dist/", "dist/countersign.cdx.json"})
+"""What a reader or a build is going to make."""
 
 
 def _paths(page: Path) -> list[str]:
