@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import re
 import shutil
 import sqlite3
@@ -15,10 +17,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import countersign
-from core.actor import Actor
+from core.actor import OPERATOR, Actor
 from core.audit.checkpoint import Checkpointer
 from core.audit.keyring import AuditKeyring
-from core.clock import SystemClock
+from core.audit.trail import CHECKPOINTS, STORE, AuditAction
+from core.clock import SystemClock, format_time
 from core.directory import FixedDirectory
 from core.errors import InvalidInput, StoreUnavailable
 from core.policy import parse_policy
@@ -284,7 +287,37 @@ class TestRestore:
         assert "nothing was restored" in said
         assert not list(place.parent.iterdir())
         assert "restored" in output("restore", kept, "--despite-findings")
-        assert place.exists()
+        with closing(open_stores(f"sqlite:///{place}", keyring=RING)) as stores:
+            assert stores.audit.get_chain(STORE)[0].details["findings"] == 1
+
+    def test_restore_is_in_the_trail_and_waits_to_be_announced(self, place: Path, bot: Bot, kept: Path) -> None:
+        sha256 = hashlib.sha256(kept.read_bytes()).hexdigest()
+        (newest,) = bot.stores.audit.get_chain(CHECKPOINTS)
+        output("restore", "--check", kept)
+        bot.stores.close()
+        lose(place)
+        output("restore", kept)
+
+        with closing(open_stores(f"sqlite:///{place}", keyring=RING)) as stores:
+            (entry,) = stores.audit.get_chain(STORE)
+            due = [each.entry for each in stores.outbox.iterate_due(SystemClock().now())]
+        assert RING.is_genuine(entry)
+        assert entry in due
+        assert (entry.event, entry.actor) == (AuditAction.STORE_RESTORED, OPERATOR)
+        assert entry.details == {
+            "file": "kept.db",
+            "sha256": sha256,
+            "entries": 3,
+            "as_of": format_time(newest.at),
+            "newest_entry": "CHECKPOINTS/1",
+            "newest_digest": newest.digest,
+            "login": entry.details["login"],
+            "host": platform.node(),
+        }
+        verified = output("audit", "verify")
+        assert f"restored from a backup, as of {format_time(newest.at)}, at {format_time(entry.at)}" in verified
+        # It can be restored again: nothing was written into it.
+        assert hashlib.sha256(kept.read_bytes()).hexdigest() == sha256
 
     def test_other_key_restores_nothing(
         self, place: Path, bot: Bot, kept: Path, monkeypatch: pytest.MonkeyPatch
