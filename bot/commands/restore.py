@@ -50,6 +50,7 @@ from core.stores.sqlite.copying import (
     place,
     unfinished_file,
 )
+from core.stores.sqlite.last_backup import forget_last_backup
 
 _FOUND: Final = 1
 _MAX_COUNTED: Final = 100_000
@@ -164,6 +165,7 @@ def _put_in_place(copy: Path, target: Path, *, is_replacing: bool) -> None:
         # The service runs as the owner of the folder, and couldn't write a file of root.
         os.chown(copy, folder.st_uid, folder.st_gid)
     place(copy, target)
+    forget_last_backup(target)
     click.echo(f"restored {target}")
     click.echo('What came later is lost. Before you start it, read docs/disaster-recovery.md, "After a restore".')
 

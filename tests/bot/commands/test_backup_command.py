@@ -17,6 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import countersign
+from bot.doctor.backup_checks import check_backup
+from bot.doctor.finding import Level
 from core.actor import OPERATOR, Actor
 from core.audit.checkpoint import Checkpointer
 from core.audit.keyring import AuditKeyring
@@ -30,6 +32,7 @@ from core.services import RequestService
 from core.stores import open_stores
 from core.stores.sqlite import copying
 from tests.builders import APPROVER, REQUESTER
+from tests.harness.clock import FrozenClock
 from tests.harness.keys import AUDIT_KEY, OTHER_AUDIT_KEY
 
 if TYPE_CHECKING:
@@ -233,6 +236,40 @@ class TestBackup:
     def test_dynamodb_is_not_backed_up_with_it(self, command: str, tmp_path: Path) -> None:
         said = output(command, tmp_path / "kept.db", "--store", "dynamodb://eu-west-1/team", code=2)
         assert "AWS" in said
+
+
+class TestLastBackup:
+    """What `countersign doctor` knows of it."""
+
+    def checked(self, place: Path, after: timedelta) -> tuple[Level, str]:
+        (found,) = check_backup(place, FrozenClock(SystemClock().now() + after))
+        return found.level, str(found)
+
+    def test_doctor_knows_how_old_the_newest_is(self, place: Path, bot: Bot, tmp_path: Path) -> None:
+        kept = tmp_path / "kept.db"
+        assert self.checked(place, timedelta())[0] is Level.NOTE
+        output("backup", kept)
+        assert self.checked(place, timedelta(minutes=90)) == (Level.FINE, f"backup: the newest is 1h30m old, {kept}")
+        level, said = self.checked(place, timedelta(days=3))
+        assert level is Level.WRONG
+        assert said.startswith(f"backup: the newest is 3d old, {kept}. Find out why")
+        bot.stores.close()
+        output("restore", kept, "--replace")
+        # What is in the place now has no backup of its own yet.
+        assert self.checked(place, timedelta())[0] is Level.NOTE
+
+    @pytest.mark.usefixtures("bot")
+    def test_backup_that_is_gone_or_forged_is_no_news(self, place: Path, tmp_path: Path) -> None:
+        output("backup", tmp_path / "kept.db")
+        (tmp_path / "kept.db").rename(tmp_path / "elsewhere.db")
+        level, said = self.checked(place, timedelta(hours=2))
+        assert (level, "isn't at" in said) == (Level.NOTE, True)
+        with closing(sqlite3.connect(place)) as connection:
+            connection.execute("UPDATE audit SET body = json_set(body, '$.actor', 'U0FORGER')")
+            connection.commit()
+        output("backup", tmp_path / "kept.db", code=1)
+        place.with_name("countersign.db.last-backup").write_text("[]", encoding="utf-8")
+        assert self.checked(place, timedelta())[0] is Level.NOTE
 
 
 class TestRestore:
