@@ -225,6 +225,8 @@ class Sweeper:
         self._stopping.set()
         self.nudge()
         self._deny_nudge.give()
+        if self._access is not None:
+            self._access.wake()
         is_finished = self._outbox is None or self._outbox.finish(FINISH_TIMEOUT_SECONDS)
         has_ended = self._loops.join(deadline)
         is_visited = self._access is None or self._access.join(deadline)
