@@ -10,6 +10,7 @@ failed.
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,9 @@ from core.errors import InvalidInput
 from core.stores.sqlite.copying import check_integrity, copy_database, place, require_free, unfinished_file
 
 _NOT_GENUINE: Final = 1
-_NAME: Final = re.compile(r"countersign-\d{8}T\d{6}Z\.db")
+_TIME: Final = r"\d{8}T\d{6}Z"
+_UNFINISHED_SECONDS: Final = 86_400.0
+"""No backup takes that long."""
 
 
 @click.command()
@@ -43,12 +46,14 @@ def backup(to: str, keep: int | None, store: str | None) -> None:
     folder = target if target.is_dir() else None
     if keep is not None and folder is None:
         raise InvalidInput("keep", f"{target} isn't a folder", "Name a folder that exists, or leave --keep out.")
+    prefix = re.escape(f"{source.stem}-")
     if folder is not None:
-        target = folder / f"countersign-{SystemClock().now():%Y%m%dT%H%M%SZ}.db"
+        target = folder / f"{source.stem}-{SystemClock().now():%Y%m%dT%H%M%SZ}.db"
+        _delete_unfinished(folder, prefix)
     require_free(target)
     with unfinished_file(target) as copy:
         copy_database(source, copy)
-        check_integrity(copy)
+        check_integrity(copy, source)
         found = read_copied_trail(copy, settings.keyring)
         place(copy, target)
     click.echo(f"wrote {target}")
@@ -58,12 +63,26 @@ def backup(to: str, keep: int | None, store: str | None) -> None:
         click.echo("the newest entry isn't genuine, so no older backup was deleted. Run: countersign audit verify")
         click.get_current_context().exit(_NOT_GENUINE)
     if folder is not None and keep is not None:
-        _delete_older(folder, keep)
+        _delete_older(target, prefix, keep)
 
 
-def _delete_older(folder: Path, keep: int) -> None:
-    # The names begin with the time, so their order is that of the backups.
-    backups = sorted(each for each in folder.iterdir() if _NAME.fullmatch(each.name))
-    for each in backups[:-keep]:
+def _delete_older(made: Path, prefix: str, keep: int) -> None:
+    # The names begin with the time, so their order is that of the backups. A clock that was set back makes names that
+    # are older than those that are there: what was made now is kept, whatever it is called.
+    older = sorted(each for each in _find(made.parent, rf"{prefix}{_TIME}\.db") if each.name < made.name)
+    for each in older[: max(0, len(older) - keep + 1)]:
         each.unlink()
         click.echo(f"deleted {each}")
+
+
+def _delete_unfinished(folder: Path, prefix: str) -> None:
+    """What backups left that were killed: on a full disk, it would keep each later one from being made."""
+    before = time.time() - _UNFINISHED_SECONDS
+    for each in _find(folder, rf"\.{prefix}{_TIME}\.db\.[0-9a-f]{{12}}(-wal|-shm|-journal)?"):
+        if each.lstat().st_mtime < before:
+            each.unlink()
+            click.echo(f"deleted {each}, which was never finished")
+
+
+def _find(folder: Path, pattern: str) -> list[Path]:
+    return [each for each in folder.iterdir() if re.fullmatch(pattern, each.name) and each.is_file()]

@@ -40,10 +40,12 @@ from core.stores.sqlite.copying import (
     check_integrity,
     copy_database,
     files_beside,
-    move_away,
+    find_triggers,
     place,
+    replace_content,
     unfinished_file,
 )
+from core.text import quoted
 
 _FOUND: Final = 1
 _MAX_COUNTED: Final = 100_000
@@ -76,7 +78,7 @@ def restore(
     # A check needs no place beside the store, which may be on another host.
     with unfinished_file(Path(tempfile.gettempdir()) / target.name if check else target) as copy:
         copy_database(source, copy, is_live=False)
-        check_integrity(copy)
+        check_integrity(copy, source)
         is_sound = _verify(settings, copy, known)
         if check:
             click.echo("nothing was restored")
@@ -91,6 +93,9 @@ def restore(
 def _verify(settings: Settings, copy: Path, known: Sequence[PinnedCheckpoint]) -> bool:
     """Print what is in the copy and what is wrong with it; True if nothing is."""
     ink, tally, found = Ink.of_stdout(), Tally(), 0
+    for name in find_triggers(copy):
+        found += 1
+        ink.say(ink.paint(f"trigger {quoted(name)}: the database would run it at a write", "bad"))
     url = f"sqlite:///{quote(str(copy))}"
     with closing(open_stores(url, keyring=settings.keyring)) as stores, ProgressLine() as progress:
         run = TrailVerification.prepare(stores, settings.keyring, SystemClock().now(), tally, showing(stores, progress))
@@ -121,15 +126,20 @@ def _describe_live(stores: Stores) -> Iterator[str]:
 
 
 def _put_in_place(copy: Path, target: Path, *, is_replacing: bool) -> None:
+    is_root = os.geteuid() == _ROOT
     if is_replacing and target.is_file():
-        away = move_away(target, f"{target.name}.replaced-{SystemClock().now():%Y%m%dT%H%M%SZ}")
+        away, owner = target.with_name(f"{target.name}.replaced-{SystemClock().now():%Y%m%dT%H%M%SZ}"), target.stat()
+        replace_content(target, copy, away)
+        if is_root:
+            os.chown(away, owner.st_uid, owner.st_gid)
         click.echo(f"the store that was there is now {away}")
-    _require_free(target)
-    folder = target.parent.stat()
-    if os.geteuid() == _ROOT:
-        # The service runs as the owner of the folder, and couldn't write a file of root.
-        os.chown(copy, folder.st_uid, folder.st_gid)
-    place(copy, target)
+    else:
+        _require_free(target)
+        folder = target.parent.stat()
+        if is_root:
+            # The service runs as the owner of the folder, and couldn't write a file of root.
+            os.chown(copy, folder.st_uid, folder.st_gid)
+        place(copy, target)
     click.echo(f"restored {target}")
     click.echo('What came later is lost. Before you start it, read docs/disaster-recovery.md, "After a restore".')
 

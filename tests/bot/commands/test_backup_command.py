@@ -167,15 +167,33 @@ class TestBackup:
     @pytest.mark.usefixtures("bot")
     def test_folder_keeps_as_many_as_wanted(self, tmp_path: Path) -> None:
         older = [tmp_path / f"countersign-2026010{day}T000000Z.db" for day in range(1, 5)]
-        other = tmp_path / "countersign-before-the-upgrade.db"
-        for each in (*older, other):
+        others = ["countersign-before-the-upgrade.db", "other-team-20260101T000000Z.db"]
+        for each in (*older, *(tmp_path / other for other in others)):
             each.touch()
+        (tmp_path / "countersign-20250101T000000Z.db").mkdir()
         output("backup", tmp_path, "--keep", 3)
 
-        left = sorted(each.name for each in tmp_path.glob("*.db"))
+        left = sorted(each.name for each in tmp_path.glob("*.db") if each.is_file())
         assert left[:2] == [each.name for each in older[2:]]
         assert re.fullmatch(r"countersign-\d{8}T\d{6}Z\.db", left[2])
-        assert left[3:] == [other.name]
+        assert left[3:] == others
+
+    @pytest.mark.usefixtures("bot")
+    def test_clock_that_was_set_back_costs_no_backup(self, tmp_path: Path) -> None:
+        (tmp_path / "countersign-20991231T000000Z.db").touch()
+        output("backup", tmp_path, "--keep", 1)
+        assert len(list(tmp_path.glob("countersign-*.db"))) == 2
+
+    @pytest.mark.usefixtures("bot")
+    def test_what_killed_backups_left_goes_after_a_day(self, tmp_path: Path) -> None:
+        name = ".countersign-20260101T{hour}0000Z.db.0123456789ab"
+        left, running = (tmp_path / name.format(hour=hour) for hour in ("01", "02"))
+        for each in (left, left.with_name(f"{left.name}-journal"), running, tmp_path / ".countersign.db.0123456789ab"):
+            each.touch()
+            if each != running:
+                os.utime(each, (0, 0))
+        output("backup", tmp_path)
+        assert {each.name for each in tmp_path.glob(".*")} == {running.name, ".countersign.db.0123456789ab"}
 
     @pytest.mark.usefixtures("bot")
     def test_forged_end_is_reported_and_no_older_backup_deleted(self, place: Path, tmp_path: Path) -> None:
@@ -255,14 +273,37 @@ class TestRestore:
         assert bot.approve(later).status is RequestStatus.APPROVED
 
     def test_replaced_store_stays_beside_it(self, place: Path, bot: Bot, kept: Path) -> None:
-        later = bot.ask()
+        later, before = bot.ask(), place.stat().st_ino
         bot.stores.close()
         output("restore", kept, "--replace")
 
+        # With another file, a process that opens it just now would write into what was moved away.
+        assert place.stat().st_ino == before
         (away,) = place.parent.glob("countersign.db.replaced-*")
         assert later.id in output("audit", "export", "--store", f"sqlite:///{away}")
         assert later.id not in output("audit", "export")
         assert place.stat().st_mode & 0o777 == 0o600
+
+    def test_replacement_that_fails_leaves_the_store(self, place: Path, bot: Bot, kept: Path) -> None:
+        later = bot.ask()
+        bot.stores.close()
+        copying.copy_database(kept, place.with_name("copy.db"))
+        place.with_name("away.db").touch()
+        with pytest.raises(InvalidInput, match="exists already"):
+            copying.replace_content(place, place.with_name("copy.db"), place.with_name("away.db"))
+        assert later.id in output("audit", "export")
+
+    def test_empty_file_is_no_backup(self, place: Path, bot: Bot, tmp_path: Path) -> None:
+        bot.stores.close()
+        lose(place)
+        (tmp_path / "kept.db").touch()
+        assert "kept.db is empty" in output("restore", tmp_path / "kept.db", code=3)
+        assert not list(place.parent.iterdir())
+
+    def test_trigger_in_a_backup_is_found(self, kept: Path) -> None:
+        with closing(sqlite3.connect(kept)) as connection:
+            connection.execute("CREATE TRIGGER quiet AFTER INSERT ON outbox BEGIN DELETE FROM outbox; END")
+        assert 'trigger "quiet"' in output("restore", kept, "--check", code=1)
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
     def test_restored_store_belongs_to_the_owner_of_its_folder(self, place: Path, bot: Bot, kept: Path) -> None:
