@@ -49,6 +49,7 @@ class BreakGlassEvent(AccessRecord):
     """
 
     KIND: ClassVar[str] = "BREAKGLASS"
+    NOUN: ClassVar[str] = "event"
 
     invoker: ValidUserId
     justification: Annotated[

@@ -24,6 +24,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── PairingTooFast           the machine asked again too early
     │   ├── NothingOpen              there is no access to get credentials for, or not yet
     │   ├── AccessEnded              the access has ended: ask for it again
+    │   ├── NewerRecord              a newer version made it: this one only ends it
     │   └── InvalidStateTransition   the record's status does not lead there (any more)
     ├── NotFound
     │   ├── RequestNotFound

@@ -1,7 +1,7 @@
 """What all records have in common: a version, a deadline, and the head of an audit chain.
 
 Invariant: a record is never changed, only replaced by a new one that was checked whole. `updated_at` is its version;
-only a store moves it, and only forward.
+only a store moves it, and only forward. What this version doesn't understand, it only ends.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Final, Self
 
-from pydantic import AfterValidator, JsonValue, ValidationError
+from pydantic import AfterValidator, Field, JsonValue, ValidationError
 
 from core.actor import ValidProfileName
 from core.audit.canonical import canonical_json
 from core.clock import ID_PATTERN, UtcTime
 from core.duration import Duration
-from core.errors import InvalidInput, MalformedRecord
+from core.errors import InvalidInput, MalformedRecord, Refused
 from core.stored import StoredValue
 from core.text import text_rule
 
+UNDERSTOOD: Final = 0
+"""What this version understands, of what a record can need. It rises by one with each rule that a record can be under
+and that older versions would overlook; a record under that rule needs it."""
 _CHAIN_FIELDS = frozenset({"audit_head", "audit_length"})
 _ID = re.compile(ID_PATTERN)
 
@@ -130,12 +133,39 @@ class Record(StoredValue, ABC):
         return digest_content(item if item is not None else self.to_item())
 
 
+class NewerRecord(Refused):
+    """A newer version made this record, under rules that this version doesn't know. It can be ended all the same."""
+
+    def __init__(self, record: str, noun: str) -> None:
+        super().__init__(f"A newer version of Countersign made this {noun}, under rules that this one doesn't know")
+        self.record = record
+        self.noun = noun
+
+
 class AccessRecord(Record):
-    """Something to be decided, or decided: access to a profile, asked for with a justification and for a time."""
+    """Something to be decided, or decided: access to a profile, asked for with a justification and for a time.
+
+    `needs` is what a version has to understand to judge it: see UNDERSTOOD. Its known fields mean what they always did,
+    so any version may end it.
+    """
+
+    NOUN: ClassVar[str]
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"needs"})
 
     profile: ValidProfileName
     justification: str
     duration: Duration
+    needs: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def is_understood(self) -> bool:
+        """True when this version knows every rule that the record is under."""
+        return self.needs <= UNDERSTOOD
+
+    def require_understood(self) -> None:
+        """Raises NewerRecord unless this version may judge it. Nothing has to be understood to end it."""
+        if not self.is_understood:
+            raise NewerRecord(self.chain, self.NOUN)
 
 
 def digest_content(item: Mapping[str, JsonValue]) -> str:

@@ -49,6 +49,7 @@ class Request(RequestRecord):
     """A person's request for `rights`, under `rule`, and how it changes."""
 
     KIND: ClassVar[str] = "REQUEST"
+    NOUN: ClassVar[str] = "request"
 
     @classmethod
     def submit(

@@ -51,7 +51,7 @@ class RequestRecord(AccessRecord):
     GAINING: ClassVar[tuple[str, ...]] = (
         "approvals", "reminded_at", "raised_approvals", "confirmed_at", "questions", "escalated_steps",
     )  # fmt: skip
-    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"escalated_steps"})
+    LEFT_OUT: ClassVar[frozenset[str]] = AccessRecord.LEFT_OUT | {"escalated_steps"}
     requester: ValidUserId
     justification: Justification
     rule: RuleName

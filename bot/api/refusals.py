@@ -21,6 +21,7 @@ from core.duty import is_on_call_name
 from core.errors import CountersignError
 from core.invalid_policy import InvalidPolicy
 from core.open_requests import OPEN_REQUEST
+from core.record import NewerRecord
 from core.schedules.base import ScheduleRefused, ScheduleUnavailable
 from core.services.vote import ApprovalFormNeeded
 
@@ -167,6 +168,11 @@ def _decided(error: errors.InvalidStateTransition, _now: datetime) -> Problem:
     )
 
 
+def _newer(error: NewerRecord, _now: datetime) -> Problem:
+    detail = f"{_sentence(error)} {_NOTHING} Try again, or finish the upgrade."
+    return Problem.of(ProblemCode.UNAVAILABLE, "It needs a newer version", detail, retry_after=RETRY_SECONDS)
+
+
 def _not_found(_error: errors.NotFound, _now: datetime) -> Problem:
     return not_found()
 
@@ -259,6 +265,7 @@ PROBLEMS: Final[dict[type, _Build]] = {
     errors.Refused: _refused,
     errors.LimitReached: _limit,
     errors.InvalidStateTransition: _decided,
+    NewerRecord: _newer,
     errors.NotFound: _not_found,
     errors.AlreadyExists: _exists,
     errors.StoreError: _store_failed,

@@ -144,7 +144,7 @@ class Sweeper:
             access, ends = self._sweep_access()
         finally:
             # What was decided is delivered, even if the table of access is missing, or may not be read.
-            delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
+            delivered = deliver_due(self._stores.outbox, self._sinks, self._clock, run=self.run_delivery)
         return Swept(
             len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access, ends, len(escalated)
         )

@@ -44,6 +44,7 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
+from core.record import NewerRecord
 from core.request import Request, RequestStatus
 from core.services.vote import ApprovalFormNeeded
 from core.usage import LIVE_EVENT
@@ -185,6 +186,9 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
             text = f"{_limit(error, moment(error.ends_at))}\n{_UNCHANGED}"
         case CodeRefused():
             text = f"{_code_refused(error)} {_UNCHANGED}"
+        case NewerRecord():
+            made = f"A newer version of Countersign made this {error.noun}."
+            text = f"{made} {_UNCHANGED} Press again, or finish the upgrade."
         case NotFound():
             text = f"This record no longer exists. {_UNCHANGED}"
         case InvalidInput():

@@ -65,6 +65,7 @@ class Grant(AccessRecord):
     """
 
     KIND: ClassVar[str] = "GRANT"
+    NOUN: ClassVar[str] = "grant"
     GAINING: ClassVar[tuple[str, ...]] = ("ended_early", "opened_at", "closed_at", "delay_told_at", "ending_told_at")
 
     grantee: ValidUserId

@@ -2,7 +2,8 @@
 
 Invariant: nothing is taken that a live grant wants, that stood before us, or that we didn't give; nothing is given or
 taken while another operation is under way; what a target may still be about to show is looked at again, not repeated.
-A take doesn't wait for a look.
+A take doesn't wait for a look. What only grants of a newer version want isn't given, and what they have is left to them
+until their end, at which it is taken like any other.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ from datetime import datetime, timedelta
 from core.access.grant import Grant, GrantStatus
 from core.access.holding import Holding, Observation, OperationKind, Urgency
 from core.access.rebuilding import is_unseen
-from core.access.timing import FIRST_PAUSE, FRESH, LAST_LOOK, LOOK_EVERY, LOOK_PAUSE, MAX_PAUSE, REPEAT_AFTER, SETTLE
+from core.access.timing import (
+    FIRST_PAUSE,
+    FRESH,
+    LAST_LOOK,
+    LEFT_TO_NEWER,
+    LOOK_EVERY,
+    LOOK_PAUSE,
+    MAX_PAUSE,
+    REPEAT_AFTER,
+    SETTLE,
+)
 from core.access.wanted import find_next_edge, find_wanting, is_wanted, wanted_since
 
 
@@ -107,23 +118,26 @@ def _find_wait(holding: Holding, wanting: Sequence[Grant], now: datetime) -> dat
 def _move_towards_held(  # noqa: PLR0911 - one case after the other
     holding: Holding, wanting: Sequence[Grant], grants: Sequence[Grant], now: datetime
 ) -> Call | Rest:
-    if _is_known_taken(holding, now):
+    understood = [grant for grant in wanting if grant.is_understood]
+    if understood and _is_known_taken(holding, now):
         # Lists may still show what we took ourselves a moment ago.
-        return _give(wanting)
+        return _give(understood)
     if _is_look_due(holding, now):
         return Look()
     if holding.observed is Observation.HELD:
         return _watch(holding, grants, now)
+    if not understood:
+        return _rest_until(now + LEFT_TO_NEWER, grants, now)
     if (repeat_at := _find_repeat(holding, OperationKind.GIVE, holding.given_at)) > now:
         return _look_or_rest(holding, repeat_at, grants, now)
-    if (try_at := _find_next_try(holding, wanting)) is None:
+    if (try_at := _find_next_try(holding, understood)) is None:
         # They are about to fail; nothing else was asked of this right.
         return _watch(holding, grants, now)
     if try_at > now:
         return _rest_until(try_at, grants, now)
     if not holding.is_touched and (holding.seen_at is None or now >= holding.seen_at + FRESH):
         return Look()
-    return _give(wanting)
+    return _give(understood)
 
 
 def _move_towards_absent(  # noqa: PLR0911 - one case after the other

@@ -71,13 +71,13 @@ def _advance(
         return _close(holding, grant, grants, now, residual)
     if grant.status is not GrantStatus.PENDING or not grant.is_wanted(now):
         return None
-    if _is_confirmed_held(holding, now):
+    if grant.is_understood and _is_confirmed_held(holding, now):
         opened = grant.open(now, stood_before=holding.standing)
         details: dict[str, JsonValue] = {"stood_before": True} if holding.standing else {}
         details["opened_at"] = format_time(now)
         return _change(holding, opened, AuditAction.GRANT_OPENED, details)
     refused = holding.refused
-    if refused is not None and wanted_since(grant) <= refused.at and _is_surely_absent(holding):
+    if grant.is_understood and refused is not None and wanted_since(grant) <= refused.at and _is_surely_absent(holding):
         failed = grant.fail(now, refused.reason)
         return _close_as(holding, failed, AuditAction.GRANT_FAILED, {"reason": refused.reason})
     patience = TELL_EMERGENCY_DELAY if grant.is_emergency else TELL_DELAY

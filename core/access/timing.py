@@ -22,6 +22,8 @@ REPEAT_AFTER: Final = timedelta(seconds=20)
 """How long a call whose answer was lost is looked for before it is repeated."""
 FRESH: Final = timedelta(seconds=30)
 """How old a look may be on which the first give rests: it says whether the right stood before."""
+LEFT_TO_NEWER: Final = timedelta(seconds=5)
+"""How long a right rests that only a newer version may give. Short: the newer instances share its next time."""
 LOOK_EVERY: Final = timedelta(minutes=30)
 """Between two looks at what is held."""
 LAST_LOOK: Final = timedelta(hours=1)

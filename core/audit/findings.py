@@ -26,6 +26,7 @@ class FindingKind(StrEnum):
     UNKNOWN_KEY = "unknown key"
     RETIRED_KEY = "retired key"
     NOT_SIGNED = "not signed"
+    NEWER = "newer version"
 
 
 @dataclass(frozen=True, slots=True)

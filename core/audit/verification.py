@@ -29,7 +29,7 @@ from core.audit.seen_chains import SeenChains
 from core.audit.session_replay import compare_with_grant
 from core.audit.trail import REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
 from core.errors import MalformedRecord
-from core.record import Record
+from core.record import AccessRecord, Record
 from core.stores.base import Stores
 
 Entries = tuple[AuditEntry, ...] | MalformedRecord
@@ -37,6 +37,7 @@ Entries = tuple[AuditEntry, ...] | MalformedRecord
 Found = Record | MalformedRecord | None
 _EVERY: Final = 1_000
 """After how many records progress is reported."""
+_NEWER: Final = "a newer version made it, under rules that this one doesn't know: verify it with the newer version"
 _MAX_READS: Final = 3
 """How often a chain that looks broken is read again: the bot may be adding to it at this very moment."""
 
@@ -45,9 +46,12 @@ def check_content(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Fin
     """Check that a record is what its chain says it became, and that what stands beside it agrees with it."""
     is_same = entries[-1].record_digest == record.content_digest()
     differs = [] if is_same else ["it is not what its last entry says it became"]
-    differs += [*find_contradictions(record, entries), *find_beside(record, entries)]
+    is_newer = _is_newer(record)
+    differs += [*([] if is_newer else find_contradictions(record, entries)), *find_beside(record, entries)]
     if differs:
         yield Finding(record.chain, FindingKind.RECORD_CHANGED, "; ".join(differs))
+    if is_newer:
+        yield Finding(record.chain, FindingKind.NEWER, _NEWER)
 
 
 RECORD_CHECKS: Final[tuple[Callable[[Record, Sequence[AuditEntry]], Iterator[Finding]], ...]] = (check_content,)
@@ -183,13 +187,14 @@ class TrailVerification:
                 yield Finding(chain, FindingKind.RECORD_REMOVED, text)
         else:
             yield from self._verify_record(record, entries)
-            yield from self._verify_decision(record, reading.related)
+            if not _is_newer(record):
+                yield from self._verify_decision(record, reading.related)
 
     def _verify_decision(self, record: Record, related: Mapping[str, Record | MalformedRecord]) -> Iterator[Finding]:
         """Check that a decision made its grants, and that a grant is what was decided."""
         if isinstance(record, Grant):
             source = related.get(record.source)
-            if isinstance(source, MalformedRecord) or (source is not None and source.as_read.problems):
+            if isinstance(source, MalformedRecord) or (source is not None and _is_reported(source)):
                 # It is a finding of its own.
                 return
             if source is not None:
@@ -228,6 +233,14 @@ class TrailVerification:
         if entries and len(entries) == record.audit_length:
             for check in RECORD_CHECKS:
                 yield from check(record, entries)
+
+
+def _is_newer(record: Record) -> bool:
+    return isinstance(record, AccessRecord) and not record.is_understood
+
+
+def _is_reported(record: Record) -> bool:
+    return bool(record.as_read.problems) or _is_newer(record)
 
 
 def _verify_without_chain(chain: str, record: Found) -> Iterator[Finding]:

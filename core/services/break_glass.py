@@ -132,7 +132,8 @@ class BreakGlassService:
             self._stores, self._observer, people, closer, why, lambda event: people.judge_close(event, closer)
         )
         attempt = AuditedAttempt(AuditAction.CLOSE_REFUSED, closer)
-        return self._changes_with(closing.update).run(attempt, lambda: closing.get(event_id), closing.judge)
+        changes = self._changes_with(closing.update)
+        return changes.run(attempt, lambda: closing.get(event_id), closing.judge, ends=True)
 
     def review(
         self, event_id: EventId, reviewer: Actor, verdict: Verdict, notes: str, follow_up: str | None = None

@@ -126,7 +126,7 @@ class EarlyEnds:
 
         refusals, expired = self._stores.refusals, AuditAction.BREAK_GLASS_EXPIRED
         changes = ChangeRunner(closing.update, expired, refusals, self._clock, self._observer, self._pacing)
-        closed = changes.run(attempt, lambda: closing.get(event_id), judge)
+        closed = changes.run(attempt, lambda: closing.get(event_id), judge, ends=True)
         return read_grants(self._stores, closed)
 
     def _end_grants(self, source: str, ending: Ending, attempt: AuditedAttempt | None) -> tuple[Grant, ...]:

@@ -119,13 +119,9 @@ class Issuing:
             session = self._note(intended, credentials)
             self._observer.committed(session, AuditAction.CREDENTIALS_ISSUED)
         return IssuedCredentials(
-            credentials.access_key_id,
-            credentials.secret_access_key,
-            credentials.session_token,
-            credentials.expiration,
-            session.expires_at,
-            session,
-        )
+            credentials.access_key_id, credentials.secret_access_key, credentials.session_token,
+            credentials.expiration, session.expires_at, session,
+        )  # fmt: skip
 
     def _retry(self, use_case: Callable[[], T]) -> T:
         return retry_on_conflict(use_case, self._observer, self._pacing)
@@ -154,6 +150,7 @@ class Issuing:
 
     def _store(self, asked: _Asked, state: IssueState) -> tuple[Session, AwsRoleConfig]:
         device, grant, now = asked.user.device, state.grant, self._clock.now()
+        grant.require_understood()
         if state.notes.changed_at(asked.user.actor.id) is not None:
             # They may have left since the device was recognised.
             self._directory.person(asked.user.actor.id, state.notes)
@@ -240,7 +237,10 @@ def _person_name(user: DeviceUser) -> str:
 
 
 def _choose(asked: _Asked, grants: Sequence[Grant], now: datetime) -> list[Grant]:
-    """The grants to issue for, the one that lasts longest first. Raises InvalidInput when the target isn't clear."""
+    """The grants to issue for: of those that this version may judge, the one that lasts longest first.
+
+    Raises InvalidInput when the target isn't clear.
+    """
     live = [each for each in grants if each.is_wanted(now) and _role_of(asked.policy, each) is not None]
     targets = sorted({each.right.target for each in live})
     if asked.target is not None:
@@ -248,7 +248,7 @@ def _choose(asked: _Asked, grants: Sequence[Grant], now: datetime) -> list[Grant
     elif len(targets) > 1:
         problem = f"{asked.profile} gives several roles"
         raise InvalidInput("target", problem, f"Name one of these targets: {', '.join(targets)}.")
-    return sorted(live, key=lambda grant: (grant.ends_at, grant.id), reverse=True)
+    return sorted(live, key=lambda grant: (grant.is_understood, grant.ends_at, grant.id), reverse=True)
 
 
 def _explain(asked: _Asked, grants: Sequence[Grant], now: datetime) -> NothingOpen | AccessEnded:

@@ -199,7 +199,7 @@ class RequestService:
             return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, by, using)
 
         attempt = AuditedAttempt(AuditAction.CANCEL_REFUSED, person)
-        return self._changes.run(attempt, lambda: self._stores.requests.get(request_id), judge)
+        return self._changes.run(attempt, lambda: self._stores.requests.get(request_id), judge, ends=True)
 
     def confirm(self, request_id: RequestId, person: Actor) -> Request:
         """Confirm what somebody asked for on your behalf: from then on, people can decide."""

@@ -158,11 +158,14 @@ class ChangeRunner(Generic[R]):
         attempt: AuditedAttempt,
         get: Callable[[], R],
         judge: Callable[[R, datetime], tuple[R, EntryDraft]],
+        *,
+        ends: bool = False,
     ) -> R:
         """Load the record, judge it, commit the record that `judge` returns, with its entry; again after each conflict.
 
-        If `judge` returns the same record, there is nothing to commit. Raises what these raise, having noted a refusal;
-        StoreUnavailable when others were faster until the deadline.
+        If `judge` returns the same record, there is nothing to commit. `ends`: it gives nothing and can only end
+        something, which may be done with what a newer version made, too. Raises what these raise, having noted a
+        refusal; NewerRecord; StoreUnavailable when others were faster until the deadline.
         """
 
         def use_case() -> R:
@@ -172,6 +175,8 @@ class ChangeRunner(Generic[R]):
                 # By a clock that is off, nobody may approve it, and it doesn't end for good either.
                 record = self.expire(record, now) if may_be_stored else record.expire(now)
             attempt.record = record
+            if not ends:
+                record.require_understood()
             changed, entry = judge(record, now)
             if changed is not record and not may_be_stored:
                 raise StoreUnavailable("this instance's clock is off; nothing was recorded")

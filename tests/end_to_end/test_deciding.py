@@ -11,6 +11,9 @@ from threading import Barrier
 import pytest
 
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
+from core.actor import CLOCK
+from core.audit.trail import AuditAction, EntryDraft
+from core.record import UNDERSTOOD
 from core.request import RequestStatus
 from core.stores.base import Stores
 from core.stores.commit import StoreSettings
@@ -29,6 +32,20 @@ def test_approve_opens_the_window_and_says_until_when(harness: Harness) -> None:
 
     assert harness.status(request) is APPROVED
     assert f"Approved. <@{MIRA}> has `prod` until" in harness.next_reply(JON)
+
+
+def test_what_needs_a_newer_version_is_refused_in_words(harness: Harness) -> None:
+    request = harness.ask()
+    newer = request.remind(harness.clock.now()).replace(needs=UNDERSTOOD + 1)
+    harness.stores.requests.update(newer, EntryDraft.of(newer, AuditAction.REQUEST_REMINDED, CLOCK))
+    harness.slack.press(JON, harness.card(request), APPROVE)
+
+    said = "A newer version of Countersign made this request. Nothing was changed. Press again, or finish the upgrade."
+    assert said in harness.next_reply(JON)
+    assert harness.status(request) is PENDING
+    harness.slack.press(MIRA, harness.older_card(request), CANCEL)
+    harness.next_reply(MIRA)
+    assert harness.status(request) is RequestStatus.CANCELLED
 
 
 def test_two_approvers_at_once_decide_once_and_both_learn_who(harness: Harness) -> None:

@@ -66,6 +66,29 @@ def test_approval_for_less_time_is_refused_by_the_old(store: OneStore, versions:
     assert found(store, versions) == []
 
 
+def test_going_back_and_forth_leaves_nothing_to_find(store: OneStore, versions: Versions) -> None:
+    one, two, less = (store.ask(versions.new, "submit", who=who, on="prod")["id"] for who in (RITA, ZOE, BOB))
+    vault = store.ask(versions.new, "submit", who=RITA, on="vault", more={"bundle": BUNDLE})["id"]
+    store.ask(versions.new, "approve", who=ANN, on=vault)
+    store.ask(versions.new, "approve", who=ANN, on=less, minutes=30)
+    store.now += timedelta(minutes=5)
+
+    # The rollback: the old version alone decides what it can read, and makes records of its own.
+    assert store.ask(versions.old, "approve", who=BOB, on=vault)["status"] == "approved"
+    assert store.ask(versions.old, "deny", who=ANN, on=one)["status"] == "denied"
+    assert store.try_to(versions.old, "cancel", who=BOB, on=less)["error"] == "MalformedRecord"
+    made = store.ask(versions.old, "submit", who=ANN, on="prod")["id"]
+    store.now += timedelta(minutes=5)
+
+    # The upgrade again.
+    assert store.ask(versions.new, "approve", who=BOB, on=made)["status"] == "approved"
+    assert store.ask(versions.new, "approve", who=ANN, on=two)["status"] == "approved"
+    kept = store.ask(versions.new, "read", on=vault)
+    assert (kept["bundle"], len(kept["approvals"])) == (BUNDLE, 2)
+    assert store.ask(versions.new, "read", on=less)["approvals"][0]["duration"] is not None
+    assert found(store, versions) == []
+
+
 # The three below are why a rollout ends before people use what is new: docs/upgrading.md.
 
 

@@ -59,6 +59,7 @@ from core.errors import (
 from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
 from core.policy.decision import ApprovalNeeds
+from core.record import NewerRecord
 from core.review import Verdict
 from core.schedules.base import ScheduleRefused, ScheduleUnavailable
 from core.services.ending import DECISION_ONLY, ENDED, NEVER_OPENED, NO_ACCESS, NO_TIME_LEFT
@@ -229,6 +230,7 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "session exists": SessionExists("00000000000000a1"),
     "no such session": SessionNotFound("00000000000000a1"),
     "exists": AlreadyExists(REQUEST),
+    "newer record": NewerRecord(_CHAIN, "request"),
     "request exists": RequestExists(REQUEST),
     "event exists": EventExists(EVENT),
     "broken chain": BrokenChain(_CHAIN),

@@ -90,6 +90,7 @@ _BAD: Final = {
         "http://[",
     ),
     "COUNTERSIGN_LOG": ("yaml",),
+    "COUNTERSIGN_TRACING": ("jaeger",),
     "COUNTERSIGN_SERVER": ("http://countersign.example.com", "https://a:b@countersign.example.com", "a b"),
     "COUNTERSIGN_TOKEN": ("", "xoxb-1"),
     "SLACK_BOT_TOKEN": ("xapp-1",),

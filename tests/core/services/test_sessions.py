@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
+from bot.api.refusals import to_problem
 from core.access.credentials import AccessEnded, AssumeIntent, AwsCredentials, IssuerUnavailable, NothingOpen
 from core.access.device import DeviceEnded, DeviceUser
+from core.access.grant import Grant, GrantId, GrantStatus
 from core.access.session import Session, SessionStatus
 from core.actor import CLOCK, Actor, DeciderId, ServiceName, UserId
+from core.audit.trail import AuditAction, EntryDraft
 from core.directory import FixedDirectory
 from core.errors import InvalidInput, NotAllowed
 from core.policy import parse_policy
-from core.request import RequestId
+from core.record import UNDERSTOOD, NewerRecord
+from core.request import Request, RequestId
 from core.services import SessionService
 from core.stores.record_store import Page
 from core.targets.opening import PolicyTargets
@@ -139,6 +143,32 @@ def test_longest_lasting_access_is_issued_for(desk: Desk) -> None:
     desk.open(duration=2 * HOUR)
 
     assert desk.sessions.issue(desk.user(), "prod").access_ends_at == desk.clock.now() + 3 * HOUR
+
+
+def test_nothing_is_issued_for_what_needs_a_newer_version(desk: Desk) -> None:
+    newer, plain = (desk.office.approve(RITA, length * HOUR) for length in (3, 2))
+    desk.office.due.visit_due()
+    asked_for = _need_more(desk, newer)
+    assert desk.sessions.issue(desk.user(), "prod").access_ends_at == desk.clock.now() + 2 * HOUR
+    desk.office.grants.end(plain.chain, RITA)
+    with pytest.raises(NewerRecord, match="made this grant") as refused:
+        desk.sessions.issue(desk.user(), "prod")
+    assert refused.value.record == asked_for.chain
+    problem = to_problem(refused.value, desk.clock.now())
+    assert problem.detail is not None
+    assert "Nothing was changed. Try again, or finish the upgrade." in problem.detail
+    assert len(desk.issuer.asked) == 1
+    desk.office.grants.end(newer.chain, RITA)
+    assert desk.stores.access.get(GrantId(asked_for.id)).status is GrantStatus.ENDING
+
+
+def _need_more(desk: Desk, source: Request) -> Grant:
+    """A newer version changes the grant of this request, under a rule that this version doesn't know."""
+    access, grant = desk.stores.access, desk.office.grant_of(source)
+    changed = grant.tell_ending(desk.clock.now()).replace(needs=UNDERSTOOD + 1)
+    state = access.get_right(grant.right)
+    access.commit(state, state.holding, changed, [EntryDraft.of(changed, AuditAction.ACCESS_ENDING_SOON, CLOCK)])
+    return changed
 
 
 def test_nothing_is_issued_before_access_starts(desk: Desk) -> None:
