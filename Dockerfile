@@ -31,8 +31,12 @@ COPY playground playground
 # Nothing is downloaded here, and no packaging tool is left in what runs. A read-only root can't keep what Python compiles,
 # so all is compiled here, whenever its source was written: a copy may change that.
 ARG COMMIT=unknown
+# Such as "tracing,signing". They are in no lock: their newest versions are installed, beside those that the lock names.
+ARG EXTRAS=
 RUN SOURCE_COMMIT="${COMMIT}" /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir \
       --no-compile --quiet --no-deps --no-build-isolation --no-index . \
+ && if [ -n "${EXTRAS}" ]; then /opt/countersign/bin/python -m pip install --disable-pip-version-check --no-cache-dir \
+      --no-compile --quiet "countersign[${EXTRAS}]"; fi \
  && /opt/countersign/bin/python -m pip uninstall --disable-pip-version-check --quiet --yes setuptools pip \
  && /opt/countersign/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/countersign/lib \
  && find /opt/countersign/bin -type f ! -name countersign -delete

@@ -24,6 +24,7 @@ from benchmarks import (
     sqlite_rate,
     stampede,
     terminals,
+    traces,
     verification,
 )
 from benchmarks.results import RESULTS, Section, Size, save
@@ -43,6 +44,7 @@ BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
     "terminals": terminals.measure,
     "changed-card": changed_card.measure,
     "cold-start": cold_start.measure,
+    "traces": traces.measure,
 }
 
 

@@ -25,6 +25,7 @@ from tests.harness.dynamodb_local import DynamoDbLocal, wait_until_ready, why_un
 from tests.harness.helm import why_no_helm
 from tests.harness.image_build import why_no_image
 from tests.harness.postgres import why_no_postgres
+from tests.harness.promtool import why_no_promtool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ _NEEDS: dict[str, tuple[str, Callable[[], str | None]]] = {
     "image": ("an image", why_no_image),
     "postgres": ("PostgreSQL", why_no_postgres),
     "helm": ("Helm", why_no_helm),
+    "promtool": ("promtool", why_no_promtool),
 }
 """Markers: what such a test needs, and why that is not there."""
 _OPTIONAL = frozenset({"postgres"})

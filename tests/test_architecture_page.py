@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("core", "bot", "localslack", "playground")
 PAGE = ROOT / "docs" / "architecture.md"
 PAGES = [PAGE, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))]
+LINKING = [*PAGES[1:], *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
 PATH = re.compile(r"`((?:[\w.-]+/)+(?:[\w.-]+)?|[\w-]+\.(?:md|py|toml|yml|lock))`")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 NAMED_BY_EXAMPLE = frozenset({"bot/commands/NAME.py", "policy.yml", "dist/", "dist/countersign.cdx.json"})
@@ -28,7 +29,7 @@ def test_every_path_on_the_page_exists(page: Path) -> None:
     assert [each for each in _paths(page) if not (ROOT / each).exists()] == []
 
 
-@pytest.mark.parametrize("page", [*PAGES[1:], *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_on_the_page_leads_to_a_file(page: Path) -> None:
     links = LINK.findall(page.read_text(encoding="utf-8"))
 

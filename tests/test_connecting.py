@@ -61,3 +61,17 @@ def test_both_pages_have_the_same_steps_and_commands() -> None:
     assert len(steps) == 6
     assert re.findall(r"^## (\d)\. ([\w ]+)$", slack, re.MULTILINE) == steps
     assert [each for each in marked_blocks(PAGES[0]) if each not in marked_blocks(PAGES[1])] == []
+
+
+def test_services_are_started_as_their_pages_say() -> None:
+    section = PAGES[0].read_text(encoding="utf-8").partition("### Leave it running")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    pages = "\n".join(each.read_text(encoding="utf-8") for each in (ROOT / "docs" / "deploying").glob("*.md"))
+    known = {line.strip() for line in pages.splitlines()}
+
+    assert [line for block in blocks for line in block.splitlines() if line.strip() not in known] == []
+    assert [each.splitlines()[-1].split()[:2] for each in blocks] == [
+        ["systemctl", "enable"],
+        ["docker", "compose"],
+        ["--values", "values.yaml"],
+    ]

@@ -14,13 +14,16 @@ from bot.settings.terminal import TerminalSettings
 from bot.settings.variables import variables_of
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *(page for name in ("deploy", "docs") for page in sorted((ROOT / name).rglob("*.md"))),
+]
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([\w./-]*\.md)?#([\w-]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 TEST = re.compile(r"`(test_\w+)`")
 SETTING = re.compile(r"\bCOUNTERSIGN_[A-Z_]+[A-Z]\b")
-COMMAND = re.compile(r"(?:`|^ {4,}|^\$ ?|\$ )countersign ((?:[a-z-]+ ?)+)", re.MULTILINE)
+COMMAND = re.compile(r"(?:`|^ *|^\$ ?|\$ |exec countersign |-- )countersign ((?:[a-z-]+ ?)+)", re.MULTILINE)
 LINE = re.compile(r"(?:`|^ *|\$ ?)countersign ([^\n`|;&#]+)", re.MULTILINE)
 OPTION = re.compile(r"--[a-z][a-z-]*")
 
@@ -35,7 +38,7 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_leads_to_a_heading(page: Path) -> None:
     links = [(page.parent / path if path else page, anchor) for path, anchor in LINK.findall(_read(page))]
 
@@ -50,7 +53,7 @@ def test_every_test_behind_a_promise_exists() -> None:
     assert {each for each in named if f"def {each}(" not in tests} == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_command_on_the_page_exists(page: Path) -> None:
     unknown = []
     for words in COMMAND.findall(_read(page)):
@@ -68,7 +71,7 @@ def test_every_command_on_the_page_exists(page: Path) -> None:
     assert unknown == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_option_on_the_page_exists(page: Path) -> None:
     unknown = []
     for line in LINE.findall(_read(page)):
@@ -93,7 +96,7 @@ def _commands(words: list[str]) -> list[click.Command]:
     return [*found, new] if new is not None else found
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_setting_on_the_page_exists(page: Path) -> None:
     known = set(variables_of(Settings, SlackSettings, ApiSettings, TerminalSettings))
     named = {each.removesuffix("_FILE") for each in SETTING.findall(_read(page))}

@@ -146,6 +146,10 @@ class AccessWork:
             return
         # Before the looks: a grant that is committed from now on gets its own.
         self._grant_changed.clear()
+        self.wake()
+
+    def wake(self) -> None:
+        """End the rests of its loops, whatever was committed: so that they see now that they are to stop."""
         for nudge in self._nudges:
             nudge.give()
 

@@ -144,7 +144,7 @@ class Sweeper:
             access, ends = self._sweep_access()
         finally:
             # What was decided is delivered, even if the table of access is missing, or may not be read.
-            delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
+            delivered = deliver_due(self._stores.outbox, self._sinks, self._clock, run=self.run_delivery)
         return Swept(
             len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access, ends, len(escalated)
         )
@@ -225,6 +225,8 @@ class Sweeper:
         self._stopping.set()
         self.nudge()
         self._deny_nudge.give()
+        if self._access is not None:
+            self._access.wake()
         is_finished = self._outbox is None or self._outbox.finish(FINISH_TIMEOUT_SECONDS)
         has_ended = self._loops.join(deadline)
         is_visited = self._access is None or self._access.join(deadline)

@@ -37,11 +37,11 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
     from bot.wiring.instance import build_services, build_sinks, build_sweeper, open_sweep_ports  # noqa: PLC0415 - see above
     from bot.wiring.on_call import open_roster  # noqa: PLC0415 - see above
     from bot.wiring.paging import build_paging, find_workspace  # noqa: PLC0415 - see above
+    from bot.wiring.tracing import traced  # noqa: PLC0415 - see above
 
     settings = read_settings(store=store).require_audit_key()
     slack_settings = read_slack_settings().require_bot_token()
-    with opened(settings) as stores:
-        ports = open_sweep_ports(settings, slack_settings, stores)
+    with opened(settings) as stores, traced(open_sweep_ports(settings, slack_settings, stores)) as ports:
         if isinstance(ports.clock, ComparedClock):
             # Before anything may end for good because of what this machine's clock says.
             ask_for_time(ports.client, ports.clock)

@@ -16,6 +16,7 @@ from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from bot.slack.client import DirectClient
 from bot.slack.errors import UNREADABLE, SlackToken, read_error
 from core.clock import Clock
+from core.tls import trusted_context
 
 CALL_TIMEOUT_SECONDS: Final = 10
 
@@ -39,7 +40,11 @@ class PatientSlack:
         # An operator would rather wait than run the command again.
         patient = [RateLimitErrorRetryHandler(max_retry_count=2)]
         self.client = DirectClient(
-            token.get_secret_value(), base_url=api_url, timeout=CALL_TIMEOUT_SECONDS, retry_handlers=list(patient)
+            token.get_secret_value(),
+            base_url=api_url,
+            timeout=CALL_TIMEOUT_SECONDS,
+            ssl=trusted_context(),
+            retry_handlers=list(patient),
         )
 
     @contextmanager

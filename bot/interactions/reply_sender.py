@@ -198,7 +198,7 @@ class ReplySender:
             return False
         try:
             with self._tracer.span("slack response_url", {}, SpanKind.CLIENT):
-                answer = WebhookClient(url, timeout=TIMEOUT_SECONDS, retry_handlers=[]).send(
+                answer = WebhookClient(url, timeout=TIMEOUT_SECONDS, ssl=self._client.ssl, retry_handlers=[]).send(
                     **content, response_type="ephemeral", replace_original=in_place
                 )
                 self._tracer.note({STATUS: answer.status_code})

@@ -1,4 +1,4 @@
-"""The calls to Slack of one delivery: post a message, update it, and open a direct message.
+"""The calls to Slack of one delivery: post a message, update it, and send a direct message.
 
 Invariant: a call is sent once, and ends with its result or with SlackFailed; no slack_sdk type or error leaves this
 module. No call starts after a general failure, or when the delivery's time is used up: a delivery ends before its lease
@@ -16,9 +16,10 @@ from typing import Final
 from pydantic import SecretStr
 from slack_sdk import WebClient
 
+from bot.notifications.direct_channels import DirectChannels
 from bot.notifications.slack_failed import SlackFailed, out_of_time, refused
 from bot.slack import client as slack_client
-from bot.slack.errors import RATE_LIMITED, UNREADABLE, read_error
+from bot.slack.errors import CHANNEL_CLOSED, RATE_LIMITED, UNREADABLE, read_error
 from bot.slack.picture_upload import PictureRefused, upload_picture
 from bot.views.block_kit import Message
 from bot.views.links import linked
@@ -42,7 +43,7 @@ def open_client(token: SecretStr, api_url: str) -> WebClient:
 class SlackCalls:
     """The calls that one delivery makes. `chain` names the record in every problem.
 
-    Links in people's text to the `link_hosts` can be clicked.
+    Links in people's text to the `link_hosts` can be clicked. `directs` are the direct message channels known so far.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class SlackCalls:
         chain: str,
         seconds: float = DELIVERY_TIMEOUT_SECONDS,
         link_hosts: Collection[str] = (),
+        directs: DirectChannels | None = None,
     ) -> None:
+        self._directs = directs or DirectChannels()
         self._link_hosts = link_hosts
         self._client = client
         self._clock = clock
@@ -80,8 +83,23 @@ class SlackCalls:
         with self._calling(f"{what} cannot be rewritten in {ref.channel}"):
             self._client.chat_update(channel=ref.channel, ts=ref.ts, text=message.text, blocks=list(message.blocks))
 
-    def open_direct(self, user: UserId, what: str) -> str:
-        """The id of the direct message channel with a person: the same one each time. Raises SlackFailed."""
+    def post_direct(self, user: UserId, message: Message, what: str) -> MessageRef:
+        """Send a person a direct message. Returns its MessageRef. Raises SlackFailed."""
+        channel = self._directs.known(user)
+        if channel is not None:
+            try:
+                return self.post(channel, message, what)
+            except SlackFailed as failure:
+                if failure.code not in CHANNEL_CLOSED:
+                    raise
+                # Nothing was posted there.
+                self._directs.forget(user)
+        channel = self._open_direct(user, what)
+        posted = self.post(channel, message, what)
+        self._directs.note(user, channel)
+        return posted
+
+    def _open_direct(self, user: UserId, what: str) -> str:
         with self._calling(f"{what} cannot be sent to {user}"):
             answer = self._client.conversations_open(users=user)
             return MessageRef(channel=str(answer["channel"]["id"]), ts="0").channel

@@ -21,6 +21,7 @@ from bot.notifications.access_news import AccessNewsDelivery
 from bot.notifications.break_glass_plan import break_glass_notifier
 from bot.notifications.cards import CARD, Cards, copy_name
 from bot.notifications.device_news import DeviceNewsDelivery
+from bot.notifications.direct_channels import DirectChannels
 from bot.notifications.page_news import PageNews
 from bot.notifications.permalinks import Permalinks
 from bot.notifications.plan import NotificationPlan, Notifier, ShownRecord
@@ -69,6 +70,7 @@ class SlackSink:
         roster: Roster | None = None,
     ) -> None:
         self._client = client
+        self._directs = DirectChannels()
         self._permalinks = permalinks or Permalinks()
         self._policy = policy
         self._clock = clock
@@ -236,7 +238,7 @@ class SlackSink:
 
     def _calls(self, chain: str) -> SlackCalls:
         hosts = self._policy.current().notifications.link_hosts
-        return SlackCalls(self._client, self._clock, chain, self._seconds, hosts)
+        return SlackCalls(self._client, self._clock, chain, self._seconds, hosts, self._directs)
 
 
 @contextmanager

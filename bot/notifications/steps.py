@@ -87,5 +87,4 @@ def post_message(calls: SlackCalls, post: Post) -> MessageRef:
 
 
 def _send(calls: SlackCalls, direct: DirectMessage) -> MessageRef:
-    what = f"the direct message to {direct.user}"
-    return calls.post(calls.open_direct(direct.user, what), direct.message, what)
+    return calls.post_direct(direct.user, direct.message, f"the direct message to {direct.user}")

@@ -13,7 +13,7 @@ from http.client import HTTPException
 from typing import Final
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import Request, build_opener
+from urllib.request import HTTPSHandler, Request, build_opener
 
 from pydantic import SecretStr
 
@@ -24,6 +24,7 @@ from core.audit.trail import AuditEntry
 from core.clock import Clock
 from core.errors import DeliveryFailed
 from core.standard_webhooks import WebhookKey
+from core.tls import trusted_context
 
 NAME: Final = "webhook"
 CALL_TIMEOUT_SECONDS: Final = 10.0
@@ -44,7 +45,7 @@ class WebhookSink:
         self._clock = clock
         self._seconds = seconds
         self._receiver = f"the webhook of {urlsplit(url).hostname}"
-        self._opener = build_opener(NoRedirects)
+        self._opener = build_opener(NoRedirects, HTTPSHandler(context=trusted_context()))
 
     @property
     def name(self) -> str:

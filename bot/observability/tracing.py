@@ -32,6 +32,7 @@ STATUS: Final = "http.response.status_code"
 TRANSPORT: Final = "countersign.transport"
 PAYLOAD: Final = "countersign.payload"
 ANSWER: Final = "countersign.answer"
+SLACK_ID: Final = "countersign.slack_id"
 INTERACTION: Final = "countersign.interaction"
 ACTION: Final = "countersign.action"
 ALLOWED: Final = "countersign.allowed"
@@ -48,7 +49,7 @@ ATTEMPT: Final = "countersign.attempt"
 _DECIDED: Final = frozenset({ACTION, ALLOWED, RECORD, PROFILE, RULE, CONFLICTS})
 SPANS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        "slack payload": frozenset({TRANSPORT, PAYLOAD, ANSWER}) | _DECIDED,
+        "slack payload": frozenset({TRANSPORT, PAYLOAD, ANSWER, SLACK_ID}) | _DECIDED,
         "decision": frozenset({INTERACTION}) | _DECIDED,
         "api": frozenset({STATUS}) | _DECIDED,
         "deliver": frozenset({RECORD, PROFILE, ACTION, ATTEMPT, OUTCOME, CONFLICTS}),

@@ -17,6 +17,7 @@ from slack_sdk import WebClient
 
 from bot.observability.clock_check import ComparedClock
 from bot.observability.tracing import NO_TRACER, SLACK_ERROR, STATUS, SpanKind, Tracer
+from core.tls import trusted_context
 
 _METHOD: Final = re.compile(r"[A-Za-z.]{1,60}")
 _CODE: Final = re.compile(r"[a-z_]{1,60}")
@@ -71,7 +72,9 @@ def open_client(
     tracer: Tracer = NO_TRACER,
 ) -> WebClient:
     """A new client, whose calls take at most this many seconds."""
-    client = DirectClient(token.get_secret_value(), base_url=api_url, timeout=seconds, retry_handlers=[])
+    client = DirectClient(
+        token.get_secret_value(), base_url=api_url, timeout=seconds, ssl=trusted_context(), retry_handlers=[]
+    )
     client.compared_clock, client.tracer = compared_clock, tracer
     return client
 

@@ -8,6 +8,7 @@ transport.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +18,16 @@ from typing import Final, Protocol, TypeAlias
 from slack_bolt import BoltRequest, BoltResponse
 
 from bot.observability.metrics import Metrics, PayloadKind, Transport, TurnedAway
-from bot.observability.tracing import ANSWER, NO_TRACER, PAYLOAD, TRANSPORT, SpanKind, Tracer
+from bot.observability.tracing import ANSWER, NO_TRACER, PAYLOAD, SLACK_ID, TRANSPORT, Attributes, SpanKind, Tracer
 from bot.slack.payloads import is_raised_by_bolt
 from core.errors import CountersignError
 
 THREADS: Final = 256
 """At 50 clicks a second, a stalled store holds each for 2 s: 100 at once, plus as many in reserve."""
 MAX_IN_FLIGHT: Final = 1000
+ENVELOPE_ID: Final = "countersign_envelope_id"
+"""Where a transport puts the id of the envelope that a payload came in."""
+_SLACK_ID: Final = re.compile(r"Ev[0-9A-Z]{6,30}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _KINDS: Final = {
     "block_actions": PayloadKind.BUTTON,
     "view_submission": PayloadKind.FORM,
@@ -132,7 +136,7 @@ class Dispatcher:
             # Bolt parses Slack's JSON while it builds the request, and relies on its structure.
             _log.warning("a payload could not be read: %s", type(error).__name__)
             return self._count(transport, TurnedAway.MALFORMED)
-        self._tracer.note({PAYLOAD: kind_of(request.body).value})
+        self._tracer.note({PAYLOAD: kind_of(request.body).value, **_id_of(request)})
         try:
             return Answered(self._app.dispatch(request), kind_of(request.body))
         except Exception as error:  # noqa: BLE001 - the app's own error handler failed, or code that runs before it
@@ -149,6 +153,15 @@ class Dispatcher:
         self._metrics.turned_away(transport, reason)
         self._tracer.note({ANSWER: reason.value})
         return reason
+
+
+def _id_of(request: BoltRequest) -> Attributes:
+    """The id of the event, which stays the same when Slack sends it again, or of the envelope."""
+    # Over HTTP, it isn't verified yet that Slack sent this: nothing but an id may come through.
+    for found in (request.body.get("event_id"), request.context.get(ENVELOPE_ID)):
+        if isinstance(found, str) and _SLACK_ID.fullmatch(found):
+            return {SLACK_ID: found}
+    return {}
 
 
 def kind_of(body: dict[str, object]) -> PayloadKind:

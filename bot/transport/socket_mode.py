@@ -28,7 +28,7 @@ from bot.interactions.interaction import RECEIVED_AT
 from bot.observability.metrics import Metrics, Transport, TurnedAway
 from bot.slack import client as slack_client
 from bot.slack.errors import UNREACHABLE, ErrorKind, SlackToken, read_error, refuse_token
-from bot.transport.dispatcher import Answered, Dispatcher, NotTaken
+from bot.transport.dispatcher import ENVELOPE_ID, Answered, Dispatcher, NotTaken
 from bot.transport.socket_connection import SocketConnection
 
 API_TIMEOUT_SECONDS: Final = 10
@@ -180,7 +180,7 @@ class SocketModeTransport:
                 mode="socket_mode",
                 body=envelope["payload"],
                 headers=_retry_headers(envelope),
-                context={RECEIVED_AT: received_at},
+                context={RECEIVED_AT: received_at, ENVELOPE_ID: envelope["envelope_id"]},
             )
 
         def answer(what: Answered | TurnedAway) -> None:

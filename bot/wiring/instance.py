@@ -126,9 +126,11 @@ def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -
 
     Raises InvalidInput or InvalidPolicy.
     """
-    clock, policy = ComparedClock(), PolicyFile(settings.policy)
-    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS, compared_clock=clock)
-    return Ports(stores, policy, clock, client, tuple(open_more_sinks(settings, clock)))
+    clock, policy, tracer = ComparedClock(), PolicyFile(settings.policy), open_tracer(settings)
+    client = slack_client.open_client(
+        slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS, compared_clock=clock, tracer=tracer
+    )
+    return Ports(stores, policy, clock, client, tuple(open_more_sinks(settings, clock)), tracer=tracer)
 
 
 def wire(

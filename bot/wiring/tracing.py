@@ -6,6 +6,8 @@ Invariant: no trouble with traces keeps a process from starting: it runs without
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Final
@@ -42,6 +44,15 @@ def open_tracer(settings: Settings) -> Tracer:
 def trace_ports(ports: Ports) -> Ports:
     """The same ports, whose stores are traced."""
     return replace(ports, stores=trace_stores(ports.stores, ports.tracer)) if ports.tracer.is_on else ports
+
+
+@contextmanager
+def traced(ports: Ports) -> Iterator[Ports]:
+    """The same ports, whose stores are traced. At the end of the block, what is left is exported."""
+    try:
+        yield trace_ports(ports)
+    finally:
+        ports.tracer.stop()
 
 
 def tracing_components(tracer: Tracer) -> list[Component]:

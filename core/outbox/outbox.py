@@ -284,14 +284,16 @@ class Outbox:
             raise failure
 
 
-def deliver_due(store: DeliveryStore, sinks: Sequence[Sink], clock: Clock, *, threads: int = THREADS) -> DeliveryCounts:
+def deliver_due(
+    store: DeliveryStore, sinks: Sequence[Sink], clock: Clock, *,
+    threads: int = THREADS, run: RunDelivery = run_delivery,
+) -> DeliveryCounts:  # fmt: skip
     """Deliver every entry that is due now to every sink, once, and wait for the end.
 
-    Any number of instances may do this at once.
-
-    Raises StoreError when the store fails; what was delivered until then stays delivered.
+    Any number of instances may do this at once. Raises StoreError when the store fails; what was delivered until then
+    stays delivered.
     """
-    outbox = Outbox(store, sinks, clock, threads=threads)
+    outbox = Outbox(store, sinks, clock, threads=threads, run=run)
     try:
         return outbox.deliver_due()
     finally:

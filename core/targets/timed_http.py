@@ -15,6 +15,8 @@ from typing import Any, Final, cast
 from urllib.error import HTTPError
 from urllib.request import HTTPHandler, HTTPSHandler, Request
 
+from core.tls import trusted_context
+
 CALL_SECONDS: Final = 20.0
 """How long a call may take in all; it stays within CALL_TIMEOUT."""
 
@@ -131,9 +133,10 @@ class TimedHttps(HTTPSHandler):
     """The same for `https://`. The certificate is checked, as urllib does."""
 
     def __init__(self, step_seconds: float, call_seconds: float = CALL_SECONDS) -> None:
-        super().__init__()
+        super().__init__(context=trusted_context())
         self._seconds = call_seconds, step_seconds
 
     def https_open(self, req: Request) -> HTTPResponse:
         """The response to one request."""
-        return self.do_open(cast(Any, _TimedSecureConnection), req, deadline=Deadline(*self._seconds))
+        deadline = Deadline(*self._seconds)
+        return self.do_open(cast(Any, _TimedSecureConnection), req, deadline=deadline, context=trusted_context())

@@ -83,7 +83,7 @@ variable "secrets_kms_key_arns" {
 }
 
 variable "settings" {
-  description = "More settings, by name, such as COUNTERSIGN_RETENTION. Nothing secret: whoever may read the task definition sees them."
+  description = "More settings, by name, such as COUNTERSIGN_RETENTION. Nothing secret: everybody who may read the task definition sees them."
   type        = map(string)
   default     = {}
 

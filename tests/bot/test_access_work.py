@@ -29,9 +29,10 @@ from tests.core.services.harness import ChangingPolicy, invoke
 from tests.core.sinks import PATIENCE_SECONDS, StalledSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from core.record import Record
     from core.stores import Stores
     from tests.harness.clock import FrozenClock
 
@@ -97,9 +98,12 @@ def a_sweeper(
     target: StallingTarget,
     sink: StalledSink | None = None,
     access: Watched | None = None,
+    committed: Sequence[Record] = (),
 ) -> Sweeper:
     policy = ChangingPolicy()
     work = AccessWork(access if access is not None else stores.access, {"aws": target}, clock)
+    for each in committed:
+        work.hear(each)
     return Sweeper(
         RequestService(stores, policy, clock, directory=FixedDirectory()),
         BreakGlassService(stores, policy, clock, directory=FixedDirectory()),
@@ -317,6 +321,13 @@ def test_stop_finishes_the_step_in_hand_and_begins_no_other(
     assert sweeper.stop()
     assert target.held == {slow}
     assert stores.access.get_right(slow).holding.lease is None
+
+
+@pytest.mark.usefixtures("_at_rest")
+def test_stop_waits_for_no_rest(stores: Stores, clock: FrozenClock, target: StallingTarget) -> None:
+    sweeper = a_sweeper(stores, clock, target, committed=[a_request(now=clock.now())])
+    sweeper.start()
+    assert sweeper.stop()
 
 
 # What is measured

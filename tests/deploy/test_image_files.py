@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,16 @@ def test_compose_files_hold_to_the_specification(text: str) -> None:
 def test_image_is_built_as_the_version_that_its_tag_names() -> None:
     assert service()["image"] == f"countersign:{service()['build']['args']['VERSION']}"
     assert set(service()["build"]["args"]) == set(re.findall(r"(?m)^ARG (\w+)=unknown", read("Dockerfile")))
+
+
+def test_extras_that_the_page_adds_are_those_of_the_server() -> None:
+    extras = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]
+    (named,) = re.findall(r"--build-arg EXTRAS=([\w,]+)` adds", read("docs/deploying/containers.md"))
+
+    assert sorted(named.split(",")) == sorted(set(extras) - {"dev", "mcp", "terminal"})
+    # Without it, nothing is installed that the lock doesn't name.
+    assert re.findall(r"(?m)^ARG EXTRAS=(.*)$", read("Dockerfile")) == [""]
+    assert '&& if [ -n "${EXTRAS}" ]; then' in read("Dockerfile")
 
 
 def test_base_is_pinned_by_its_digest() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import uuid
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.observability import open_telemetry
+from bot.observability.metrics import Transport
 from bot.observability.tracing import (
     ACTION,
     ALLOWED,
@@ -20,13 +23,16 @@ from bot.observability.tracing import (
     PROFILE,
     RECORD,
     RULE,
+    SLACK_ID,
     TRANSPORT,
 )
 from bot.views.request.card import APPROVE
 from core.audit.keyring import AuditKeyring
+from core.request import RequestStatus
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
 from tests.end_to_end.harness import JON, MIRA, SAM, WHY, Harness
+from tests.harness.otlp_receiver import OtlpReceiver
 from tests.harness.spans import SpanRecorder, linked_traces, trace_of
 
 if TYPE_CHECKING:
@@ -98,6 +104,38 @@ def test_delivery_is_a_trace_linked_to_the_click(traced: Harness, recorder: Span
     assert [each for each, _ in below] == ["sink pager deliver", "sink slack deliver", "store outbox finish"]
     calls = [each for each, _ in below[1][1] if each.startswith("slack ")]
     assert set(calls) >= {"slack chat.update", "slack chat.postMessage"}
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "fails"])
+def test_click_is_answered_whatever_the_collector_does(
+    trouble: str, stores: Stores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_telemetry, "FLUSH_SECONDS", 0.05)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "300")
+    with OtlpReceiver(status=500 if trouble == "fails" else 200, hangs=trouble == "hangs") as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        with Harness(stores, clock, tracer=open_telemetry.open_tracer("1.2.3", "i-1")) as harness:
+            request = harness.ask()
+            collector.wait_for_call()
+            assert harness.slack.press(JON, harness.card(request), APPROVE).failure is None
+            assert harness.next_reply(JON).startswith("Approved.")
+            assert harness.status(request) is RequestStatus.APPROVED
+        # The bot has stopped, although the collector still holds the call.
+        assert collector.held == (trouble == "hangs")
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+def test_span_has_slack_s_id_where_there_is_one(
+    transport: Transport, stores: Stores, clock: FrozenClock, recorder: SpanRecorder
+) -> None:
+    with Harness(stores, clock, tracer=recorder.tracer, transport=transport) as harness:
+        harness.home(MIRA)
+        harness.ask()
+        event, command = (span.attributes or {} for span in recorder.wait_for("slack payload", 2))
+    assert re.fullmatch(r"Ev\d+", str(event[SLACK_ID]))
+    of_the_envelope = [str(uuid.UUID(str(command[SLACK_ID])))] if transport is Transport.SOCKET_MODE else []
+    assert [value for name, value in command.items() if name == SLACK_ID] == of_the_envelope
 
 
 class Nothing:

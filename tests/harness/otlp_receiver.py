@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 60.0
 
 
 class OtlpReceiver:
-    """The collector. With `hangs`, it reads and never answers; with a `status`, it answers that."""
+    """The collector. With `hangs`, it reads and never answers (`held` calls); with a `status`, it answers that."""
 
     def __init__(self, *, status: int = 200, hangs: bool = False) -> None:
         self._changed = threading.Condition()
@@ -34,6 +34,7 @@ class OtlpReceiver:
         self.spans: list[Span] = []
         self.resources: list[Resource] = []
         self.calls = 0
+        self.held = 0
         self.problems: list[str] = []
         self._status, self._hangs = status, hangs
         receiver = self
@@ -91,6 +92,8 @@ class OtlpReceiver:
                 self.resources.append(one.resource)
                 self.spans += [span for scope in one.scope_spans for span in scope.spans]
             self._changed.notify_all()
+            self.held += self._hangs
         if self._hangs:
             self._released.wait(PATIENCE_SECONDS)
+            self.held -= 1
         return bytes(ExportTraceServiceResponse().SerializeToString())

@@ -72,7 +72,7 @@ def test_newest_changes_are_those_of_this_version() -> None:
 
     # The date is written when the version is tagged.
     assert re.fullmatch(rf"{re.escape(VERSION)} \((unreleased|\d{{4}}-\d\d-\d\d)\)", headings[0])
-    assert [each for each in headings if not re.fullmatch(r"\d+\.\d+\.\d+ \(.+\)", each)] == []
+    assert [each for each in headings if not re.fullmatch(r"\d+\.\d+\.\d+(?:rc\d+)? \(.+\)", each)] == []
 
 
 def test_installed_version_is_that_of_the_project() -> None:

@@ -1,7 +1,7 @@
 """Copy a SQLite file that is in use, and put a copy in a place of its own.
 
 Invariant: a copy is one moment of the source, whatever is written meanwhile. It has its name only once it's complete,
-on disk and readable by its owner only; nothing that exists is replaced.
+on disk and readable by its owner only. No file that exists is replaced; the content of one is, in one transaction.
 """
 
 from __future__ import annotations
@@ -21,6 +21,15 @@ WAIT_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.1
 _BESIDE: Final = ("-wal", "-shm", "-journal")
 """What SQLite writes beside a file while it's used."""
+_HOLD: Final = (
+    "PRAGMA busy_timeout=0",
+    # From the first change on, until it's closed, nobody else can read or write.
+    "PRAGMA locking_mode=EXCLUSIVE",
+    "PRAGMA journal_mode=DELETE",
+    "PRAGMA synchronous=EXTRA",
+    "BEGIN EXCLUSIVE",
+    "COMMIT",
+)
 
 
 @contextmanager
@@ -56,7 +65,11 @@ def copy_database(source: Path, copy: Path, *, is_live: bool = True, wait_second
 
     with mapped_errors(source), closing(_connect(source, is_live=is_live)) as old, closing(_open(copy)) as new:
         # All pages in one step, which is one read transaction. A copy in several steps begins again after each write.
-        old.backup(new, pages=-1, progress=check_time, sleep=_PAUSE_SECONDS)
+        try:
+            old.backup(new, pages=-1, progress=check_time, sleep=_PAUSE_SECONDS)
+        except sqlite3.OperationalError as error:
+            # SQLite doesn't say which of the two disks is full.
+            raise StoreUnavailable(f"{source} can't be copied into {copy.parent}: {error}") from error
 
 
 def make_single(path: Path) -> None:
@@ -70,13 +83,23 @@ def make_single(path: Path) -> None:
     _sync(path)
 
 
-def check_integrity(path: Path) -> None:
-    """Raises StoreMisconfigured when SQLite finds the file damaged."""
-    with mapped_errors(path), closing(_open(path)) as connection:
+def check_integrity(copy: Path, source: Path) -> None:
+    """Raises StoreMisconfigured, about the source, when SQLite finds the copy of it damaged, or with nothing in it."""
+    with mapped_errors(source), closing(_open(copy)) as connection:
         found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")]
+        is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if found != ["ok"]:
-        problem = f"{path} is damaged: {' '.join('; '.join(found).split()):.200}"
+        problem = f"{source} is damaged: {' '.join('; '.join(found).split()):.200}"
         raise StoreMisconfigured(problem, "Use another backup")
+    if is_empty:
+        # Such as what is left of a file when its copying failed. As a store, it would pass every check.
+        raise StoreMisconfigured(f"{source} is empty", "Use another backup")
+
+
+def find_triggers(path: Path) -> tuple[str, ...]:
+    """The names of what the database would do by itself at a write. No version of Countersign has any."""
+    with mapped_errors(path), closing(_open(path)) as connection:
+        return tuple(str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
 
 
 def place(copy: Path, target: Path) -> None:
@@ -99,20 +122,28 @@ def require_free(target: Path) -> None:
         raise InvalidInput("path", f"{target} exists already", "Choose another path, or move that file away.")
 
 
-def move_away(path: Path, name: str) -> Path:
-    """Rename a database that nobody has open, with all that is in its log. Returns its new path.
+def replace_content(path: Path, copy: Path, away: Path) -> None:
+    """Put what is in the copy into the database `path`, in one transaction, and what was there into the file `away`.
 
-    Raises InvalidInput while a process has it open; StoreMisconfigured when it isn't a database.
+    The file stays the same, so a process that is killed in between, or starts in between, finds all of the old content
+    or all of the new: never no store, nor a log of another one. Raises InvalidInput while a process has it open, or if
+    something is called `away`; StoreMisconfigured when it isn't a database; StoreUnavailable.
     """
-    try:
-        make_single(path)
-    except StoreUnavailable as error:
-        problem = f"{path} can't be moved away, because a process has it open ({error.problem})"
-        raise InvalidInput("store", problem, "Stop every instance first.") from error
-    away = path.with_name(name)
-    path.rename(away)
-    _sync(path.parent)
-    return away
+    make_single(copy)
+    with closing(_open(path)) as held:
+        try:
+            with mapped_errors(path):
+                for statement in _HOLD:
+                    held.execute(statement)
+        except StoreUnavailable as error:
+            problem = f"{path} can't be replaced, because a process has it open ({error.problem})"
+            raise InvalidInput("store", problem, "Stop every instance first.") from error
+        with unfinished_file(away) as old:
+            with mapped_errors(away), closing(_open(old)) as kept:
+                held.backup(kept)
+            place(old, away)
+        with mapped_errors(path), closing(_open(copy)) as new:
+            new.backup(held)
 
 
 def files_beside(path: Path) -> tuple[Path, ...]:

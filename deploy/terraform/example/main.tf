@@ -92,3 +92,11 @@ output "log_group" {
 output "doctor_command" {
   value = module.countersign.doctor_command
 }
+
+output "store" {
+  value = module.countersign.store
+}
+
+output "operator_role_arn" {
+  value = module.countersign.operator_role_arn
+}

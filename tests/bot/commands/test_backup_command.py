@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import re
 import shutil
 import sqlite3
@@ -15,10 +17,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import countersign
-from core.actor import Actor
+from bot.doctor.backup_checks import check_backup
+from bot.doctor.finding import Level
+from core.actor import OPERATOR, Actor
 from core.audit.checkpoint import Checkpointer
 from core.audit.keyring import AuditKeyring
-from core.clock import SystemClock
+from core.audit.trail import CHECKPOINTS, STORE, AuditAction
+from core.clock import SystemClock, format_time
 from core.directory import FixedDirectory
 from core.errors import InvalidInput, StoreUnavailable
 from core.policy import parse_policy
@@ -27,6 +32,7 @@ from core.services import RequestService
 from core.stores import open_stores
 from core.stores.sqlite import copying
 from tests.builders import APPROVER, REQUESTER
+from tests.harness.clock import FrozenClock
 from tests.harness.keys import AUDIT_KEY, OTHER_AUDIT_KEY
 
 if TYPE_CHECKING:
@@ -167,15 +173,33 @@ class TestBackup:
     @pytest.mark.usefixtures("bot")
     def test_folder_keeps_as_many_as_wanted(self, tmp_path: Path) -> None:
         older = [tmp_path / f"countersign-2026010{day}T000000Z.db" for day in range(1, 5)]
-        other = tmp_path / "countersign-before-the-upgrade.db"
-        for each in (*older, other):
+        others = ["countersign-before-the-upgrade.db", "other-team-20260101T000000Z.db"]
+        for each in (*older, *(tmp_path / other for other in others)):
             each.touch()
+        (tmp_path / "countersign-20250101T000000Z.db").mkdir()
         output("backup", tmp_path, "--keep", 3)
 
-        left = sorted(each.name for each in tmp_path.glob("*.db"))
+        left = sorted(each.name for each in tmp_path.glob("*.db") if each.is_file())
         assert left[:2] == [each.name for each in older[2:]]
         assert re.fullmatch(r"countersign-\d{8}T\d{6}Z\.db", left[2])
-        assert left[3:] == [other.name]
+        assert left[3:] == others
+
+    @pytest.mark.usefixtures("bot")
+    def test_clock_that_was_set_back_costs_no_backup(self, tmp_path: Path) -> None:
+        (tmp_path / "countersign-20991231T000000Z.db").touch()
+        output("backup", tmp_path, "--keep", 1)
+        assert len(list(tmp_path.glob("countersign-*.db"))) == 2
+
+    @pytest.mark.usefixtures("bot")
+    def test_what_killed_backups_left_goes_after_a_day(self, tmp_path: Path) -> None:
+        name = ".countersign-20260101T{hour}0000Z.db.0123456789ab"
+        left, running = (tmp_path / name.format(hour=hour) for hour in ("01", "02"))
+        for each in (left, left.with_name(f"{left.name}-journal"), running, tmp_path / ".countersign.db.0123456789ab"):
+            each.touch()
+            if each != running:
+                os.utime(each, (0, 0))
+        output("backup", tmp_path)
+        assert {each.name for each in tmp_path.glob(".*")} == {running.name, ".countersign.db.0123456789ab"}
 
     @pytest.mark.usefixtures("bot")
     def test_forged_end_is_reported_and_no_older_backup_deleted(self, place: Path, tmp_path: Path) -> None:
@@ -232,6 +256,43 @@ class TestBackup:
         assert "AWS" in said
 
 
+class TestLastBackup:
+    """What `countersign doctor` knows of it."""
+
+    def checked(self, place: Path, after: timedelta) -> tuple[Level, str]:
+        (found,) = check_backup(place, FrozenClock(SystemClock().now() + after))
+        return found.level, str(found)
+
+    def test_doctor_knows_how_old_the_newest_is(self, place: Path, bot: Bot, tmp_path: Path) -> None:
+        kept = tmp_path / "kept.db"
+        assert self.checked(place, timedelta())[0] is Level.NOTE
+        output("backup", kept)
+        assert self.checked(place, timedelta(minutes=90)) == (Level.FINE, f"backup: the newest is 1h30m old, {kept}")
+        level, said = self.checked(place, timedelta(days=3))
+        assert level is Level.WRONG
+        assert said.startswith(f"backup: the newest is 3d old, {kept}. Find out why")
+        bot.stores.close()
+        output("restore", kept, "--replace")
+        # What is in the place now has no backup of its own yet.
+        assert self.checked(place, timedelta())[0] is Level.NOTE
+
+    @pytest.mark.usefixtures("bot")
+    def test_backup_that_is_gone_or_forged_is_no_news(self, place: Path, tmp_path: Path) -> None:
+        output("backup", tmp_path / "kept.db")
+        (tmp_path / "kept.db").rename(tmp_path / "elsewhere.db")
+        level, said = self.checked(place, timedelta(hours=2))
+        assert (level, "isn't at" in said) == (Level.NOTE, True)
+        with closing(sqlite3.connect(place)) as connection:
+            connection.execute("UPDATE audit SET body = json_set(body, '$.actor', 'U0FORGER')")
+            connection.commit()
+        output("backup", tmp_path / "forged.db", code=1)
+        assert self.checked(place, timedelta(hours=2)) == (level, said)
+        beside = place.with_name("countersign.db.last-backup")
+        assert beside.stat().st_mode & 0o777 == 0o644
+        beside.write_text("[]", encoding="utf-8")
+        assert "has made none" in self.checked(place, timedelta())[1]
+
+
 class TestRestore:
     """What a restore refuses, and what it says."""
 
@@ -255,14 +316,37 @@ class TestRestore:
         assert bot.approve(later).status is RequestStatus.APPROVED
 
     def test_replaced_store_stays_beside_it(self, place: Path, bot: Bot, kept: Path) -> None:
-        later = bot.ask()
+        later, before = bot.ask(), place.stat().st_ino
         bot.stores.close()
         output("restore", kept, "--replace")
 
+        # With another file, a process that opens it just now would write into what was moved away.
+        assert place.stat().st_ino == before
         (away,) = place.parent.glob("countersign.db.replaced-*")
         assert later.id in output("audit", "export", "--store", f"sqlite:///{away}")
         assert later.id not in output("audit", "export")
         assert place.stat().st_mode & 0o777 == 0o600
+
+    def test_replacement_that_fails_leaves_the_store(self, place: Path, bot: Bot, kept: Path) -> None:
+        later = bot.ask()
+        bot.stores.close()
+        copying.copy_database(kept, place.with_name("copy.db"))
+        place.with_name("away.db").touch()
+        with pytest.raises(InvalidInput, match="exists already"):
+            copying.replace_content(place, place.with_name("copy.db"), place.with_name("away.db"))
+        assert later.id in output("audit", "export")
+
+    def test_empty_file_is_no_backup(self, place: Path, bot: Bot, tmp_path: Path) -> None:
+        bot.stores.close()
+        lose(place)
+        (tmp_path / "kept.db").touch()
+        assert "kept.db is empty" in output("restore", tmp_path / "kept.db", code=3)
+        assert not list(place.parent.iterdir())
+
+    def test_trigger_in_a_backup_is_found(self, kept: Path) -> None:
+        with closing(sqlite3.connect(kept)) as connection:
+            connection.execute("CREATE TRIGGER quiet AFTER INSERT ON outbox BEGIN DELETE FROM outbox; END")
+        assert 'trigger "quiet"' in output("restore", kept, "--check", code=1)
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
     def test_restored_store_belongs_to_the_owner_of_its_folder(self, place: Path, bot: Bot, kept: Path) -> None:
@@ -284,7 +368,41 @@ class TestRestore:
         assert "nothing was restored" in said
         assert not list(place.parent.iterdir())
         assert "restored" in output("restore", kept, "--despite-findings")
-        assert place.exists()
+        with closing(open_stores(f"sqlite:///{place}", keyring=RING)) as stores:
+            assert stores.audit.get_chain(STORE)[0].details["findings"] == 1
+
+    def test_restore_is_in_the_trail_and_waits_to_be_announced(self, place: Path, bot: Bot, kept: Path) -> None:
+        sha256 = hashlib.sha256(kept.read_bytes()).hexdigest()
+        (newest,) = bot.stores.audit.get_chain(CHECKPOINTS)
+        output("restore", "--check", kept)
+        bot.stores.close()
+        lose(place)
+        output("restore", kept)
+
+        with closing(open_stores(f"sqlite:///{place}", keyring=RING)) as stores:
+            (entry,) = stores.audit.get_chain(STORE)
+            due = [each.entry for each in stores.outbox.iterate_due(SystemClock().now())]
+        assert RING.is_genuine(entry)
+        assert entry in due
+        assert (entry.event, entry.actor) == (AuditAction.STORE_RESTORED, OPERATOR)
+        assert entry.details == {
+            "file": "kept.db",
+            "sha256": sha256,
+            "entries": 3,
+            "as_of": format_time(newest.at),
+            "newest_entry": "CHECKPOINTS/1",
+            "newest_digest": newest.digest,
+            "login": entry.details["login"],
+            "host": platform.node(),
+        }
+        verified = output("audit", "verify")
+        assert f"restored from a backup, as of {format_time(newest.at)}, at {format_time(entry.at)}" in verified
+        # It can be restored again: nothing was written into it.
+        assert hashlib.sha256(kept.read_bytes()).hexdigest() == sha256
+        with closing(sqlite3.connect(place)) as connection:
+            connection.execute("UPDATE audit SET body = json_set(body, '$.details.as_of', '') WHERE chain = 'STORE'")
+            connection.commit()
+        assert "restored from a backup" not in output("audit", "verify", code=1)
 
     def test_other_key_restores_nothing(
         self, place: Path, bot: Bot, kept: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,6 +15,7 @@ from tests.bot.slack.test_client import serve
 from tests.builders import DAY
 from tests.core.services.harness import RITA
 from tests.harness.clock import FrozenClock
+from tests.harness.otlp_receiver import OtlpReceiver
 
 if TYPE_CHECKING:
     from core.request import Request
@@ -107,6 +108,17 @@ def test_undelivered_notifications_are_left_to_the_next_run(installation: Instal
         in result.output
     )
     assert result.exit_code == 0
+
+
+def test_sweep_exports_traces_as_serve_does(installation: Installation) -> None:
+    installation.submit()
+    with OtlpReceiver() as collector:
+        installation.set("COUNTERSIGN_TRACING", "otlp")
+        installation.set("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        assert "delivered: 2 notifications" in installation.run("sweep").output
+    names = {span.name for span in collector.spans}
+    assert names >= {"deliver", "sink slack deliver", "slack chat.postMessage", "store outbox finish"}
+    assert collector.problems == []
 
 
 def test_parked_entries_are_reported_and_retried_when_asked(installation: Installation) -> None:

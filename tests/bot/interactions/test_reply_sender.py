@@ -6,14 +6,17 @@ import socket
 import time
 
 import pytest
+from pydantic import SecretStr
 from slack_sdk import WebClient
 
 from bot.interactions.interaction import TRIGGER_SECONDS, Interaction
 from bot.interactions.lanes import Lanes
 from bot.interactions.reply_sender import ReplySender
+from bot.slack.client import open_client
 from bot.views.replies import reply
 from localslack.server import LocalSlack
 from tests.end_to_end.harness import JON, new_slack, text_of
+from tests.harness.certificate_reads import count_reads
 from tests.harness.clock import FrozenClock
 
 
@@ -32,6 +35,16 @@ def test_forged_response_url_is_not_called_and_a_dm_is_sent(clock: FrozenClock, 
         assert text_of(slack.dm(JON)[-1]) == "Approved."
         with pytest.raises(BlockingIOError):
             elsewhere.accept()
+
+
+def test_answer_reads_no_certificates_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = count_reads(monkeypatch)
+    client, lanes = open_client(SecretStr("xoxb-1-a"), "https://127.0.0.1:1/api/", 1), Lanes()
+    here = Interaction(JON, None, time.monotonic(), response_url="https://127.0.0.1:1/response/x")
+    ReplySender(client, lanes).reply(here, reply("Approved."))
+    lanes.close()
+
+    assert reads == []
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from core.errors import DeliveryFailed
 from core.outbox.outbox import DeliveryCounts, deliver_due
 from tests.bot.notifications.receiver import Receiver
 from tests.builders import a_draft, a_request
+from tests.harness.certificate_reads import count_reads
 from tests.harness.clock import A_MOMENT, FrozenClock
 
 if TYPE_CHECKING:
@@ -53,6 +54,15 @@ def _failure(sink: WebhookSink, entry: AuditEntry) -> DeliveryFailed:
     assert "of-the-receiver" not in caught.value.problem
     assert SECRET not in caught.value.problem
     return caught.value
+
+
+def test_webhook_reads_no_certificates_again(entry: AuditEntry, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = count_reads(monkeypatch)
+    sink = WebhookSink("https://127.0.0.1:1/hook", SecretStr(SECRET), FrozenClock())
+    with pytest.raises(DeliveryFailed):
+        sink.deliver(entry)
+
+    assert reads == []
 
 
 def test_signature_is_verified_by_an_independent_library(receiver: Receiver, entry: AuditEntry) -> None:

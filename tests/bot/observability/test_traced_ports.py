@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import io
+import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bot.background.access import AccessWork
+from bot.observability.logs import configure_logging
 from bot.observability.traced_ports import TracedPort, trace_issuer, trace_sinks, trace_stores
 from bot.observability.tracing import (
     ACTION,
@@ -21,7 +25,8 @@ from bot.observability.tracing import (
     TARGET,
     SpanKind,
 )
-from core.errors import ConcurrentModification
+from bot.settings import LogForm
+from core.errors import ConcurrentModification, StoreUnavailable
 from core.stores.base import PurgedStores
 from tests.bot.access_grants import HOUR, StallingTarget, make_grant
 from tests.bot.api.served_api import WHY, ServedApi
@@ -60,6 +65,22 @@ def test_call_is_a_trace_that_its_caller_does_not_choose(
     assert recorder.tree(root)[1] == (("store requests create", ()), ("store requests get_open", ()))
     assert WHY not in recorder.everything()
     assert token not in recorder.everything()
+
+
+def test_log_lines_of_a_call_name_its_trace(
+    stores: Stores, clock: FrozenClock, recorder: SpanRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(logging.root, "handlers", [])
+    configure_logging(LogForm.JSON, stream)
+    with ServedApi(stores, clock, tracer=recorder.tracer) as api:
+        token = api.paper.pair()
+        for error in (StoreUnavailable("away"), RuntimeError("a bug")):
+            api.paper.refusals = [error]
+            api.ask("GET", "/v1/me", token)
+    logged = [json.loads(line) for line in stream.getvalue().splitlines()]
+    traced = [each["trace_id"] for each in logged if each["logger"] == "countersign.api"]
+    assert traced == [f"{trace_of(span):032x}" for span in recorder.wait_for("api get_me", 2)]
 
 
 def test_visit_of_a_right_is_a_trace_and_an_idle_pass_is_none(

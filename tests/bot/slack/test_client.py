@@ -7,15 +7,18 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING
+from urllib.error import URLError
 
 import pytest
 from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 
+from bot.doctor.slack_calls import PatientSlack
 from bot.observability.clock_check import MIN_SAMPLES, ComparedClock
 from bot.slack.client import like, open_client
 from bot.slack.clock_watch import ClockWatch, ask_for_time
 from core.clock import SystemClock
+from tests.harness.certificate_reads import count_reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,6 +87,17 @@ def test_token_follows_no_redirect() -> None:
 
         assert slack.tokens == ["Bearer xoxb-1-a"] * 2
         assert other.tokens == []
+
+
+def test_calls_read_no_certificates_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, nobody = count_reads(monkeypatch), "https://127.0.0.1:1/api/"
+    client = open_client(SecretStr("xoxb-1-a"), nobody, 1)
+    patient = PatientSlack(SecretStr("xoxb-1-a"), nobody, SystemClock()).client
+    for each in (client, like(client, 1), patient):
+        with pytest.raises(URLError):
+            each.auth_test()
+
+    assert reads == []
 
 
 class Ahead:
