@@ -89,7 +89,7 @@ variable "settings" {
 
   validation {
     condition = alltrue([
-      for name in keys(var.settings) : !can(regex("TOKEN$|SECRET$|_KEY$|WEBHOOK_URL$", name))
+      for name in keys(var.settings) : !can(regex("TOKEN$|SECRET$|PASSWORD$|HEADERS$|_KEY$|WEBHOOK_URL$", name))
     ])
     error_message = "This is a secret: put it into SSM or Secrets Manager, and its ARN into secrets."
   }

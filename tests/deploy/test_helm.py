@@ -141,4 +141,7 @@ def test_settings_are_those_that_the_chart_leaves_open() -> None:
     assert set(plain["enum"]) == set(variables_of(*kinds)) - secret - OF_CHART
     assert set(files["enum"]) == {f"{name}_FILE" for name in secret}
     assert re.search(others["pattern"], "HTTPS_PROXY")
-    assert all(re.search(others["not"]["pattern"], name) for name in (*secret, "AWS_SECRET_ACCESS_KEY"))
+    assert all(
+        re.search(others["not"]["pattern"], name)
+        for name in (*secret, "AWS_SECRET_ACCESS_KEY", "OTEL_EXPORTER_OTLP_HEADERS")
+    )
