@@ -10,7 +10,7 @@ from bot.notifications import direct_channels
 from bot.notifications.direct_channels import DirectChannels
 from localslack.faults import Refuse
 from tests.bot.notifications.harness import CHANNEL
-from tests.core.services.harness import ANN, RITA
+from tests.core.services.harness import ANN, EVE, RITA
 
 if TYPE_CHECKING:
     from tests.bot.notifications.harness import Office
@@ -65,8 +65,8 @@ def test_channels_are_bounded_and_the_oldest_is_forgotten(monkeypatch: pytest.Mo
     channels.note(ANN.id, "D1")
     channels.note(RITA.id, "D2")
     channels.note(ANN.id, "D1")
-    channels.note("U0OTHER", "D3")
+    channels.note(EVE.id, "D3")
 
-    assert [channels.known(each) for each in (ANN.id, RITA.id, "U0OTHER")] == ["D1", None, "D3"]
+    assert [channels.known(each) for each in (ANN.id, RITA.id, EVE.id)] == ["D1", None, "D3"]
     channels.forget(ANN.id)
     assert channels.known(ANN.id) is None
