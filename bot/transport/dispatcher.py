@@ -157,7 +157,7 @@ class Dispatcher:
 
 def _id_of(request: BoltRequest) -> Attributes:
     """The id of the event, which stays the same when Slack sends it again, or of the envelope."""
-    # Over HTTP, it isn't verified yet that Slack sent this: nothing but an id may come through.
+    # Whatever Slack puts there one day: nothing but an id comes through.
     for found in (request.body.get("event_id"), request.context.get(ENVELOPE_ID)):
         if isinstance(found, str) and _SLACK_ID.fullmatch(found):
             return {SLACK_ID: found}
