@@ -40,10 +40,10 @@ break_glass:
 """.encode()
 
 
-def office_slack() -> LocalSlack:
+def office_slack(timeout_seconds: float = 30.0) -> LocalSlack:
     """A local Slack with everybody in it; it waits longer than Slack, so that a late click is measured, too."""
     manifest: dict[str, Any] = YAML(typ="safe").load(ROOT / "manifest.yml")
-    slack = LocalSlack(manifest=manifest, timeout_seconds=30.0)
+    slack = LocalSlack(manifest=manifest, timeout_seconds=timeout_seconds)
     everybody = (*REQUESTERS, *APPROVERS, *ON_CALL)
     members = (*everybody, slack.backend.app.bot_user)
     slack.workspace.add(

@@ -9,7 +9,7 @@ Exit codes: 0 no findings, 1 findings, 2 the input can't be used, 3 the store fa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
@@ -26,10 +26,11 @@ from core.audit.findings import Finding, Tally
 from core.audit.keyring import AuditKeyring
 from core.audit.places import read_places
 from core.audit.recent import verify_since
+from core.audit.restores import Restore, find_restores
 from core.audit.signature import PublicKey
 from core.audit.trail import CHECKPOINTS, AuditEntry
 from core.audit.verification import TrailVerification
-from core.clock import SystemClock
+from core.clock import SystemClock, format_time
 from core.errors import InvalidInput
 from core.stores.base import Stores
 
@@ -65,6 +66,7 @@ def verify(
     keyring = _with_public_key(settings.keyring, public_key)
     known = [_read_pinned(text) for text in pinned]
     with opened(settings, keyring) as stores, ProgressLine(is_wanted=not quiet) as progress:
+        restores = find_restores(stores.audit, keyring)
         run = TrailVerification.prepare(stores, keyring, SystemClock().now(), tally, showing(stores, progress))
         for finding in _verify(run, since, known, against):
             found.append(finding)
@@ -74,9 +76,9 @@ def verify(
         last = None if found else find_last_checkpoint(stores.audit, keyring)[1]
     sealed = last[0] if last is not None else None
     if as_json:
-        write_json(_as_json(tally, found, keyring, sealed))
+        write_json(_as_json(tally, found, keyring, sealed, restores))
     else:
-        outcome, *more = _summarise(tally, len(found), keyring, sealed)
+        outcome, *more = _summarise(tally, len(found), keyring, sealed, restores)
         for line in () if quiet else (ink.paint(outcome, "bad" if found else "good"), *more):
             ink.say(line)
     if found:
@@ -110,13 +112,19 @@ def _verify(
         yield from verify_since(run, _find_start(run.stores, run.seals.keyring, since))
 
 
-def _summarise(tally: Tally, found: int, keyring: AuditKeyring, last: AuditEntry | None) -> Iterator[str]:
+def _summarise(
+    tally: Tally, found: int, keyring: AuditKeyring, last: AuditEntry | None, restores: Sequence[Restore]
+) -> Iterator[str]:
     outcome = f"{count_of(found, 'finding')}, listed above" if found else "no tampering found"
     yield f"checked {count_of(tally.records, 'record')} and {count_of(tally.entries, 'entry')}: {outcome}"
     if tally.grants:
         yield f"access: {count_of(tally.grants, 'grant')}, each compared with the decision that gave it"
     if tally.checkpoints:
         yield f"checkpoints: {tally.checkpoints:,}; {count_of(tally.uncovered, 'entry')} not covered yet"
+    for each in restores:
+        # Checkpoints from between the two moments say `rolled back`.
+        until = f"as of {format_time(each.as_of)}" if each.as_of is not None else "with no entry in it"
+        yield f"restored from a backup, {until}, at {format_time(each.at)}"
     if last is not None:
         # Kept elsewhere, it shows later that nobody set the trail back.
         yield f"last checkpoint: {last.seq}:{last.digest}"
@@ -126,7 +134,9 @@ def _summarise(tally: Tally, found: int, keyring: AuditKeyring, last: AuditEntry
         yield _UNKEYED
 
 
-def _as_json(tally: Tally, found: list[Finding], keyring: AuditKeyring, last: AuditEntry | None) -> dict[str, object]:
+def _as_json(
+    tally: Tally, found: list[Finding], keyring: AuditKeyring, last: AuditEntry | None, restores: Sequence[Restore]
+) -> dict[str, object]:
     return {
         "findings": [{"chain": each.chain, "kind": each.kind, "text": each.text} for each in found],
         "records": tally.records,
@@ -136,6 +146,10 @@ def _as_json(tally: Tally, found: list[Finding], keyring: AuditKeyring, last: Au
         "entries_not_covered": tally.uncovered,
         "entries_not_signed": tally.unsigned,
         "last_checkpoint": f"{last.seq}:{last.digest}" if last is not None else None,
+        "restores": [
+            {"at": format_time(each.at), "as_of": format_time(each.as_of) if each.as_of is not None else None}
+            for each in restores
+        ],
         "detects_forgery": keyring.is_keyed or keyring.signature_check is not None,
     }
 

@@ -1,7 +1,7 @@
 """`countersign backup`: copy the SQLite store to a file, while the bot goes on.
 
-Invariant: the store isn't changed, and no click waits. A backup has its name only once it's complete, on disk and
-sound; it has no audit key and no token in it.
+Invariant: the store isn't changed, and no click waits; only a note of when it was backed up is put beside it. A backup
+has its name only once it's complete, on disk and sound; it has no audit key and no token in it.
 
 Exit codes: 0 done, 1 the backup was written, and its newest entry isn't genuine, 2 the input can't be used, 3 the store
 failed.
@@ -23,6 +23,7 @@ from bot.settings import read_settings
 from core.clock import SystemClock
 from core.errors import InvalidInput
 from core.stores.sqlite.copying import check_integrity, copy_database, place, require_free, unfinished_file
+from core.stores.sqlite.last_backup import LastBackup, write_last_backup
 
 _NOT_GENUINE: Final = 1
 _TIME: Final = r"\d{8}T\d{6}Z"
@@ -39,7 +40,7 @@ def backup(to: str, keep: int | None, store: str | None) -> None:
 
     TO is a new file, or a folder, where it gets a name with the time.
     """
-    settings, target = read_settings(store=store), Path(to)
+    settings, target, begun_at = read_settings(store=store), Path(to), SystemClock().now()
     source = require_file(settings)
     if not source.is_file():
         raise InvalidInput("store", f"there is no file {source}", "Check COUNTERSIGN_STORE, or --store.")
@@ -48,7 +49,7 @@ def backup(to: str, keep: int | None, store: str | None) -> None:
         raise InvalidInput("keep", f"{target} isn't a folder", "Name a folder that exists, or leave --keep out.")
     prefix = re.escape(f"{source.stem}-")
     if folder is not None:
-        target = folder / f"{source.stem}-{SystemClock().now():%Y%m%dT%H%M%SZ}.db"
+        target = folder / f"{source.stem}-{begun_at:%Y%m%dT%H%M%SZ}.db"
         _delete_unfinished(folder, prefix)
     require_free(target)
     with unfinished_file(target) as copy:
@@ -62,6 +63,10 @@ def backup(to: str, keep: int | None, store: str | None) -> None:
     if not found.is_genuine:
         click.echo("the newest entry isn't genuine, so no older backup was deleted. Run: countersign audit verify")
         click.get_current_context().exit(_NOT_GENUINE)
+    try:
+        write_last_backup(source, LastBackup(begun_at, target.absolute()))
+    except (InvalidInput, OSError) as error:
+        click.echo(f"countersign doctor won't know of it, because that can't be noted: {error}")
     if folder is not None and keep is not None:
         _delete_older(target, prefix, keep)
 

@@ -1,17 +1,21 @@
 """`countersign restore`: put a backup of the SQLite store in place.
 
 Invariant: the backup isn't changed, and nothing takes the store's place before all of it was verified with the audit
-key. A store that a process has open is never replaced, and one that is replaced is kept beside it.
+key, and has it in its trail that it was restored. A store that a process has open is never replaced, and one that is
+replaced is kept beside it.
 
 Exit codes: 0 done, 1 the backup has findings and nothing was restored, 2 the input can't be used, 3 the store failed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import pwd
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -20,7 +24,7 @@ from urllib.parse import quote
 import click
 
 from bot.commands.audit_verify import showing
-from bot.commands.copied_trail import read_copied_trail
+from bot.commands.copied_trail import CopiedTrail, read_copied_trail
 from bot.commands.opening import require_file, store_option
 from bot.commands.progress_line import ProgressLine
 from bot.commands.terminal import FILE, Ink, count_of
@@ -28,6 +32,8 @@ from bot.settings import Settings, read_settings
 from core.access.device import DeviceStatus
 from core.audit.comparison import PinnedCheckpoint, check_pinned
 from core.audit.findings import Tally
+from core.audit.restores import RestoredBackup
+from core.audit.trail import STORE, AuditEntry
 from core.audit.verification import TrailVerification
 from core.break_glass import EventStatus
 from core.clock import SystemClock
@@ -45,6 +51,7 @@ from core.stores.sqlite.copying import (
     replace_content,
     unfinished_file,
 )
+from core.stores.sqlite.last_backup import forget_last_backup
 from core.text import quoted
 
 _FOUND: Final = 1
@@ -79,25 +86,26 @@ def restore(
     with unfinished_file(Path(tempfile.gettempdir()) / target.name if check else target) as copy:
         copy_database(source, copy, is_live=False)
         check_integrity(copy, source)
-        is_sound = _verify(settings, copy, known)
+        ends = read_copied_trail(copy, settings.keyring)
+        findings = _verify(settings, copy, known, ends)
         if check:
             click.echo("nothing was restored")
-        elif is_sound or despite_findings:
+        elif not findings or despite_findings:
+            _write_down(settings, source, copy, ends, findings)
             _put_in_place(copy, target, is_replacing=replace)
         else:
             click.echo("nothing was restored. To restore it as it is, use --despite-findings")
-        if not is_sound and not (despite_findings and not check):
+        if findings and not (despite_findings and not check):
             click.get_current_context().exit(_FOUND)
 
 
-def _verify(settings: Settings, copy: Path, known: Sequence[PinnedCheckpoint]) -> bool:
-    """Print what is in the copy and what is wrong with it; True if nothing is."""
+def _verify(settings: Settings, copy: Path, known: Sequence[PinnedCheckpoint], ends: CopiedTrail) -> int:
+    """Print what is in the copy and what is wrong with it. Returns how many findings there are."""
     ink, tally, found = Ink.of_stdout(), Tally(), 0
     for name in find_triggers(copy):
         found += 1
         ink.say(ink.paint(f"trigger {quoted(name)}: the database would run it at a write", "bad"))
-    url = f"sqlite:///{quote(str(copy))}"
-    with closing(open_stores(url, keyring=settings.keyring)) as stores, ProgressLine() as progress:
+    with closing(_open(settings, copy)) as stores, ProgressLine() as progress:
         run = TrailVerification.prepare(stores, settings.keyring, SystemClock().now(), tally, showing(stores, progress))
         pinned = chain.from_iterable(check_pinned(stores.audit, each) for each in known)
         for finding in chain(pinned, run.verify_all()):
@@ -108,9 +116,36 @@ def _verify(settings: Settings, copy: Path, known: Sequence[PinnedCheckpoint]) -
     outcome = f"{count_of(found, 'finding')}, listed above" if found else "no tampering found"
     checked = f"checked {count_of(tally.records, 'record')} and {count_of(tally.entries, 'entry')}: {outcome}"
     ink.say(ink.paint(checked, "bad" if found else "good"))
-    for line in (*read_copied_trail(copy, settings.keyring).describe(), *lines):
+    for line in (*ends.describe(), *lines):
         ink.say(line)
-    return not found
+    return found
+
+
+def _open(settings: Settings, copy: Path) -> Stores:
+    return open_stores(f"sqlite:///{quote(str(copy))}", keyring=settings.keyring)
+
+
+def _write_down(settings: Settings, source: Path, copy: Path, ends: CopiedTrail, findings: int) -> None:
+    """Have it in the trail before anybody uses the store; the first instance that runs announces it."""
+    with source.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    restored = RestoredBackup(
+        source.name, sha256, ends.entries, ends.newest if isinstance(ends.newest, AuditEntry) else None, findings,
+        _find_login(), platform.node(),
+    )  # fmt: skip
+    with closing(_open(settings, copy)) as stores:
+        stores.audit.append(STORE, restored.as_draft())
+
+
+def _find_login() -> str:
+    """Who is logged in, whatever user they became since."""
+    try:
+        return os.getlogin()
+    except OSError:
+        # There is no terminal.
+        with suppress(KeyError):
+            return pwd.getpwuid(os.getuid()).pw_name
+    return str(os.getuid())
 
 
 def _describe_live(stores: Stores) -> Iterator[str]:
@@ -140,6 +175,7 @@ def _put_in_place(copy: Path, target: Path, *, is_replacing: bool) -> None:
             # The service runs as the owner of the folder, and couldn't write a file of root.
             os.chown(copy, folder.st_uid, folder.st_gid)
         place(copy, target)
+    forget_last_backup(target)
     click.echo(f"restored {target}")
     click.echo('What came later is lost. Before you start it, read docs/disaster-recovery.md, "After a restore".')
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.doctor.access_checks import check_grants
+from bot.doctor.backup_checks import check_backup
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.settings import Settings
 from core.clock import Clock
@@ -42,6 +43,8 @@ def check_store(settings: Settings, clock: Clock, *, with_content: bool = True) 
     yield from findings
     if isinstance(location, SqliteLocation):
         yield from _check_mode(location)
+        if Path(location.path).is_file():
+            yield from check_backup(Path(location.path), clock)
     if any(finding.fix for finding in findings):
         return
     if not with_content:

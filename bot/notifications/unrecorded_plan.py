@@ -1,4 +1,4 @@
-"""The notifications of entries that belong to no record: refused attempts, the policy, the directory, keys and seals.
+"""The notifications of entries that belong to no record: refused attempts, the policy, the directory, the store, seals.
 
 Invariant: pure. An entry is announced from what it says itself, because no record stands behind it; an entry without a
 plan here notifies nobody.
@@ -16,7 +16,7 @@ from bot.views.directory_notices import user_group_changed
 from bot.views.links import CardPlace
 from bot.views.mfa_notices import mfa_changed, your_mfa_changed
 from bot.views.policy_notices import policy_in_force, policy_refused
-from bot.views.seal_notices import seal_broken
+from bot.views.seal_notices import seal_broken, store_restored
 from core.actor import UserId
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent
@@ -61,6 +61,10 @@ def _seal_broken(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     return to_security(policy, seal_broken(entry))
 
 
+def _store_restored(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, store_restored(entry))
+
+
 def _mfa_changed(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     direct = DirectMessage("mfa", UserId(str(entry.subject)), your_mfa_changed(entry))
     return NotificationPlan(directs=(direct,), posts=to_security(policy, mfa_changed(entry)).posts)
@@ -80,4 +84,5 @@ _PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, Policy], NotificationPl
     AuditAction.POLICY_REFUSED: _policy_refused,
     AuditAction.USER_GROUP_CHANGED: _user_group_changed,
     AuditAction.SEAL_BROKEN: _seal_broken,
+    AuditAction.STORE_RESTORED: _store_restored,
 }

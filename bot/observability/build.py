@@ -7,10 +7,12 @@ nothing raises.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
 UNKNOWN: Final = "unknown"
@@ -81,7 +83,8 @@ def _short(commit: str) -> str | None:
 
 def _read(path: Path, at_most: int = _POINTER_BYTES) -> str:
     try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(at_most)
+        # Without waiting: in the place of a file, somebody may have made a pipe that nobody writes to.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:
+            return file.read(at_most) if S_ISREG(os.fstat(file.fileno()).st_mode) else ""
     except (OSError, ValueError):
         return ""

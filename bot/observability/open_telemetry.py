@@ -135,15 +135,18 @@ def try_export(seconds: float) -> tuple[str, bool]:
 
     Raises ValueError for an OTEL_ variable that can't be used.
     """
-    exporter = OTLPSpanExporter(timeout=seconds)
-    log = logging.getLogger(OTLPSpanExporter.__module__)
-    # What it would say, the caller says in words for an operator.
-    was_disabled, log.disabled = log.disabled, True
+    # What these would say, the caller says in words for an operator. The second quotes headers that it can't read.
+    logs = [logging.getLogger(name) for name in (OTLPSpanExporter.__module__, "opentelemetry.util.re")]
+    before = [log.disabled for log in logs]
+    for log in logs:
+        log.disabled = True
     try:
+        exporter = OTLPSpanExporter(timeout=seconds)
         has_arrived = exporter.export(()) is SpanExportResult.SUCCESS
-    finally:
-        log.disabled = was_disabled
         exporter.shutdown()  # type: ignore[no-untyped-call]
+    finally:
+        for log, was_disabled in zip(logs, before, strict=True):
+            log.disabled = was_disabled
     return exporter._endpoint, has_arrived  # noqa: SLF001 - nothing else says what the variables come to
 
 

@@ -31,7 +31,8 @@ def _collector_secrets() -> Iterator[str]:
     """What the headers of exported traces contain, such as a token."""
     for name in ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"):
         for header in os.environ.get(name, "").split(","):
-            value = header.partition("=")[2].strip()
+            # One without a name is a mistake, which the SDK quotes whole.
+            value = (header.partition("=")[2] or header).strip()
             yield from (value, unquote(value))
 
 

@@ -32,8 +32,9 @@ REFUSALS_KIND: Final = "REFUSALS"
 CHECKPOINTS: Final = "CHECKPOINTS"
 KEYS: Final = "KEYS"
 PAGES: Final = "PAGES"
+STORE: Final = "STORE"
 SUMMARIES: Final = "SUMMARIES"
-SYSTEM_CHAINS: Final = frozenset({CHECKPOINTS, "DIRECTORY", KEYS, "LEDGERS", "MFA", PAGES, "POLICY", SUMMARIES})
+SYSTEM_CHAINS: Final = frozenset({CHECKPOINTS, "DIRECTORY", KEYS, "LEDGERS", "MFA", PAGES, "POLICY", STORE, SUMMARIES})
 """The chains that belong to no record and to no process."""
 
 
@@ -83,6 +84,7 @@ class AuditAction(StrEnum):
     PAGE_DUE = "page_due"
     AUDIT_KEY_RETIRED = "audit_key_retired"
     SEAL_BROKEN = "seal_broken"
+    STORE_RESTORED = "store_restored"
     GRANT_CREATED = "grant_created"
     GRANT_DELAYED = "grant_delayed"
     GRANT_GIVEN = "grant_given"

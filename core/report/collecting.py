@@ -62,6 +62,7 @@ class TrailReading:
     last_at: datetime | None = None
     digest: str = ""
     policies: list[AuditEntry] = field(default_factory=list)
+    restores: list[AuditEntry] = field(default_factory=list)
     refusals: int = 0
     _noted: set[str] = field(default_factory=set)
 
@@ -157,6 +158,8 @@ def _read_places(audit: AuditStore, places: Iterable[Place], reading: TrailReadi
 def _take(entry: AuditEntry, book: RowBook, reading: TrailReading, *, is_earlier: bool = False) -> None:
     if entry.event is AuditAction.POLICY_IN_FORCE and not is_earlier:
         reading.policies.append(entry)
+    elif entry.event is AuditAction.STORE_RESTORED:
+        reading.restores.append(entry)
     kind = kind_of(entry)
     if kind is None:
         return

@@ -17,8 +17,8 @@ from tests.packaging.side_by_side import OneStore, Running, Versions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BEGIN: Final = datetime(2040, 1, 1, tzinfo=UTC)
-"""Later than now, for DynamoDB Local deletes what is old by the machine's clock; each month in between is a query."""
+BEGIN: Final = datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC)
+"""Later than now, for DynamoDB Local deletes what is old by the machine's clock; each month since 2026 is a query."""
 RITA, ANN, BOB, EVE, ZOE = "U0RITA", "U0ANN", "U0BOB", "U0EVE", "U0ZOE"
 ROUNDS: Final = 4
 POLICY: Final = f"""

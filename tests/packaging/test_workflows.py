@@ -102,6 +102,13 @@ def test_no_checkout_leaves_a_token_behind() -> None:
     assert [step for step in checkouts if step["with"]["persist-credentials"] is not False] == []
 
 
+def test_no_artifact_is_unpacked_over_a_clone() -> None:
+    # A step that ran code of packages could write into .git/hooks, for a job whose token can write.
+    downloads = [step for step in STEPS.values() if step.get("uses", "").startswith("actions/download-artifact@")]
+    assert downloads
+    assert [step for step in downloads if not re.fullmatch(r"\w+", step["with"].get("path", ""))] == []
+
+
 def test_an_action_is_the_same_commit_everywhere() -> None:
     pinned = defaultdict(set)
     for name, text in TEXTS.items():

@@ -34,7 +34,7 @@ from bot.views.request.card import request_card
 from bot.views.request.decision_forms import deny_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
 from bot.views.request.waiting import WaitingTerms
-from bot.views.seal_notices import seal_broken
+from bot.views.seal_notices import seal_broken, store_restored
 from bot.views.timeline import timeline
 from core.actor import CLOCK, OPERATOR, SLACK
 from core.audit.trail import AuditAction
@@ -213,6 +213,9 @@ def _security_posts() -> Iterator[tuple[str, Message]]:
         problem: dict[str, JsonValue] = {"problem": "its seal doesn't match its content"}
         entry = records.an_entry(AuditAction.SEAL_BROKEN, CLOCK, f"REFUSALS#{EVENT}", details=problem)
         yield f"seal: {name}", seal_broken(entry.model_copy(update={"record": name}))
+    for title, restored in _RESTORES.items():
+        entry = records.an_entry(AuditAction.STORE_RESTORED, OPERATOR, "STORE", details=restored)
+        yield f"store restored: {title}", store_restored(entry)
     for event in _MFA_CHANGES:
         entry = records.an_entry(event, OPERATOR, "MFA").model_copy(update={"subject": INVOKER})
         yield f"MFA: {event.value}", mfa_changed(entry)
@@ -226,6 +229,13 @@ _SUMMARIES: Final[dict[str, dict[str, JsonValue]]] = {
         "outcomes": {"approved": 900, "approved by a rule": 200, "denied": 54, "expired": 50}, "refusals": 17,
         "access_open": 3, "reviews_overdue": 1, "unusable": 2, "weeks": ["2 Feb"], "series": {"approved": [900]},
     },
+}  # fmt: skip
+_RESTORES: Final[dict[str, dict[str, JsonValue]]] = {
+    "from a sound backup": {
+        "file": "countersign-20260115T020004Z.db", "login": "ann", "host": "bastion",
+        "as_of": "2026-01-15T01:58:45.120000Z",
+    },
+    "empty, despite findings": {"file": "kept.db", "login": "root", "host": "bastion", "findings": 3},
 }  # fmt: skip
 _GROUP_CHANGES: Final[dict[str, dict[str, JsonValue]]] = {
     "one removed": {"removed": ["U0BEN"], "removed_count": 1, "updated_by": "U0ANN"},

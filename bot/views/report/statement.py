@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from core.audit.restores import Restore
 from core.duration import format_duration
 from core.report.report import AccessReport, Integrity, Verification
 
@@ -33,6 +34,12 @@ def describe_scope(report: AccessReport) -> Iterator[str]:
         f"Store: `{report.store}`. {report.reading.entries:,} entries of the audit trail. What is recorded later "
         "isn't in this report."
     )
+    for restore in map(Restore.of, report.reading.restores):
+        until = f"as of {period.local(restore.as_of):%Y-%m-%d %H:%M}" if restore.as_of is not None else "an empty one"
+        yield (
+            f"The store was restored from a backup, {until}, at {period.local(restore.at):%Y-%m-%d %H:%M}. What was "
+            "recorded in between is lost, and isn't in this report."
+        )
     if report.names.problem:
         yield f"Names: {report.names.problem}"
     if report.review_problem:

@@ -65,7 +65,11 @@ def copy_database(source: Path, copy: Path, *, is_live: bool = True, wait_second
 
     with mapped_errors(source), closing(_connect(source, is_live=is_live)) as old, closing(_open(copy)) as new:
         # All pages in one step, which is one read transaction. A copy in several steps begins again after each write.
-        old.backup(new, pages=-1, progress=check_time, sleep=_PAUSE_SECONDS)
+        try:
+            old.backup(new, pages=-1, progress=check_time, sleep=_PAUSE_SECONDS)
+        except sqlite3.OperationalError as error:
+            # SQLite doesn't say which of the two disks is full.
+            raise StoreUnavailable(f"{source} can't be copied into {copy.parent}: {error}") from error
 
 
 def make_single(path: Path) -> None:

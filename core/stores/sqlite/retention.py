@@ -38,6 +38,10 @@ def purge(database: Database, now: datetime, retention: timedelta) -> int:
                 "DELETE FROM ledgers WHERE owner >= ? AND owner < ? AND updated_at <= ?",
                 (prefix, f"{prefix}~", format_time(now - kept_for)),
             )
+        # An older version delivers, and knows nothing of traces.
+        connection.execute(
+            "DELETE FROM traces WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE (chain, seq) = (traces.chain, traces.seq))"
+        )
     return sum(_purge_table(database, table, now, retention) for table in _CHAINS)
 
 

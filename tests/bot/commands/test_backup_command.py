@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import re
 import shutil
 import sqlite3
@@ -15,10 +17,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import countersign
-from core.actor import Actor
+from bot.doctor.backup_checks import check_backup
+from bot.doctor.finding import Level
+from core.actor import OPERATOR, Actor
 from core.audit.checkpoint import Checkpointer
 from core.audit.keyring import AuditKeyring
-from core.clock import SystemClock
+from core.audit.trail import CHECKPOINTS, STORE, AuditAction
+from core.clock import SystemClock, format_time
 from core.directory import FixedDirectory
 from core.errors import InvalidInput, StoreUnavailable
 from core.policy import parse_policy
@@ -27,6 +32,7 @@ from core.services import RequestService
 from core.stores import open_stores
 from core.stores.sqlite import copying
 from tests.builders import APPROVER, REQUESTER
+from tests.harness.clock import FrozenClock
 from tests.harness.keys import AUDIT_KEY, OTHER_AUDIT_KEY
 
 if TYPE_CHECKING:
@@ -250,6 +256,43 @@ class TestBackup:
         assert "AWS" in said
 
 
+class TestLastBackup:
+    """What `countersign doctor` knows of it."""
+
+    def checked(self, place: Path, after: timedelta) -> tuple[Level, str]:
+        (found,) = check_backup(place, FrozenClock(SystemClock().now() + after))
+        return found.level, str(found)
+
+    def test_doctor_knows_how_old_the_newest_is(self, place: Path, bot: Bot, tmp_path: Path) -> None:
+        kept = tmp_path / "kept.db"
+        assert self.checked(place, timedelta())[0] is Level.NOTE
+        output("backup", kept)
+        assert self.checked(place, timedelta(minutes=90)) == (Level.FINE, f"backup: the newest is 1h30m old, {kept}")
+        level, said = self.checked(place, timedelta(days=3))
+        assert level is Level.WRONG
+        assert said.startswith(f"backup: the newest is 3d old, {kept}. Find out why")
+        bot.stores.close()
+        output("restore", kept, "--replace")
+        # What is in the place now has no backup of its own yet.
+        assert self.checked(place, timedelta())[0] is Level.NOTE
+
+    @pytest.mark.usefixtures("bot")
+    def test_backup_that_is_gone_or_forged_is_no_news(self, place: Path, tmp_path: Path) -> None:
+        output("backup", tmp_path / "kept.db")
+        (tmp_path / "kept.db").rename(tmp_path / "elsewhere.db")
+        level, said = self.checked(place, timedelta(hours=2))
+        assert (level, "isn't at" in said) == (Level.NOTE, True)
+        with closing(sqlite3.connect(place)) as connection:
+            connection.execute("UPDATE audit SET body = json_set(body, '$.actor', 'U0FORGER')")
+            connection.commit()
+        output("backup", tmp_path / "forged.db", code=1)
+        assert self.checked(place, timedelta(hours=2)) == (level, said)
+        beside = place.with_name("countersign.db.last-backup")
+        assert beside.stat().st_mode & 0o777 == 0o644
+        beside.write_text("[]", encoding="utf-8")
+        assert "has made none" in self.checked(place, timedelta())[1]
+
+
 class TestRestore:
     """What a restore refuses, and what it says."""
 
@@ -325,7 +368,41 @@ class TestRestore:
         assert "nothing was restored" in said
         assert not list(place.parent.iterdir())
         assert "restored" in output("restore", kept, "--despite-findings")
-        assert place.exists()
+        with closing(open_stores(f"sqlite:///{place}", keyring=RING)) as stores:
+            assert stores.audit.get_chain(STORE)[0].details["findings"] == 1
+
+    def test_restore_is_in_the_trail_and_waits_to_be_announced(self, place: Path, bot: Bot, kept: Path) -> None:
+        sha256 = hashlib.sha256(kept.read_bytes()).hexdigest()
+        (newest,) = bot.stores.audit.get_chain(CHECKPOINTS)
+        output("restore", "--check", kept)
+        bot.stores.close()
+        lose(place)
+        output("restore", kept)
+
+        with closing(open_stores(f"sqlite:///{place}", keyring=RING)) as stores:
+            (entry,) = stores.audit.get_chain(STORE)
+            due = [each.entry for each in stores.outbox.iterate_due(SystemClock().now())]
+        assert RING.is_genuine(entry)
+        assert entry in due
+        assert (entry.event, entry.actor) == (AuditAction.STORE_RESTORED, OPERATOR)
+        assert entry.details == {
+            "file": "kept.db",
+            "sha256": sha256,
+            "entries": 3,
+            "as_of": format_time(newest.at),
+            "newest_entry": "CHECKPOINTS/1",
+            "newest_digest": newest.digest,
+            "login": entry.details["login"],
+            "host": platform.node(),
+        }
+        verified = output("audit", "verify")
+        assert f"restored from a backup, as of {format_time(newest.at)}, at {format_time(entry.at)}" in verified
+        # It can be restored again: nothing was written into it.
+        assert hashlib.sha256(kept.read_bytes()).hexdigest() == sha256
+        with closing(sqlite3.connect(place)) as connection:
+            connection.execute("UPDATE audit SET body = json_set(body, '$.details.as_of', '') WHERE chain = 'STORE'")
+            connection.commit()
+        assert "restored from a backup" not in output("audit", "verify", code=1)
 
     def test_other_key_restores_nothing(
         self, place: Path, bot: Bot, kept: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,11 +12,13 @@ from click.testing import CliRunner, Result
 
 from bot.cli import countersign
 from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditAction
 from core.stores import open_stores
 from localslack.records import Person
 from localslack.server import LocalSlack
 from playground.demo_target import DemoTarget
 from playground.story import MovableClock, Story
+from tests.builders import a_draft
 from tests.harness.keys import AUDIT_KEY, OTHER_AUDIT_KEY
 
 
@@ -116,11 +118,16 @@ def test_entry_kept_out_of_the_period_is_found(database: Path) -> None:
     assert "filed under 2019-" in Path("report.html").read_text(encoding="utf-8")
 
 
-def test_unverified_report_says_so(database: Path) -> None:
+def test_unverified_report_says_so_and_names_a_restore(database: Path) -> None:
+    draft = a_draft(AuditAction.STORE_RESTORED, outcome="restored", details={"as_of": "2026-01-15T10:00:00.000000Z"})
+    with closing(open_stores(f"sqlite:///{database}", keyring=AuditKeyring.from_text(AUDIT_KEY))) as stores:
+        stores.audit.append("STORE", draft)
     result = run("--no-verify", "--no-names", "--quiet")
     assert database.exists()
     assert (result.exit_code, result.output) == (0, "")
-    assert "Integrity: not verified as a whole" in Path("report.html").read_text(encoding="utf-8")
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "Integrity: not verified as a whole" in page
+    assert "The store was restored from a backup, as of 2026-01-15 10:00, at " in page
 
 
 def test_another_key_is_refused_and_leaves_no_alarm(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from core.directory import FixedDirectory
 from core.policy import load_policy
 from core.services import RequestService
 from core.stores import open_stores
+from core.stores.sqlite.last_backup import LastBackup, write_last_backup
 from localslack.records import Channel, Person, UserGroup
 from localslack.server import LocalSlack
 from tests.builders import HOUR
@@ -113,6 +114,9 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[In
         made = Installation(slack, tmp_path, monkeypatch)
         made.write_policy(POLICY)
         made.open().close()
+        made_at = SystemClock().now()
+        (tmp_path / "kept.db").touch()
+        write_last_backup(tmp_path / "countersign.db", LastBackup(made_at, tmp_path / "kept.db"))
         made.set("COUNTERSIGN_STORE", f"sqlite:///{tmp_path}/countersign.db")
         made.set("COUNTERSIGN_POLICY", str(tmp_path / "policy.yml"))
         made.set("COUNTERSIGN_AUDIT_KEY", KEY)

@@ -64,6 +64,7 @@ def test_every_check_has_its_line_where_all_is_well(installation: Installation) 
         f"✓ channel {ACCESS} (prod, staging) #access",
         f"✓ channel {VAULT} (vault) #vault",
         "✓ store",
+        "✓ backup",
         "✓ outbox",
         "✓ access",
     ]

@@ -1,4 +1,4 @@
-"""A record that somebody changed past Countersign: the security channel hears of it once, and nobody decides on it."""
+"""A record that was changed past Countersign, and a store that was restored: the security channel hears of it once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.audit.trail import AuditAction
+from core.audit.restores import RestoredBackup
+from core.audit.trail import STORE, AuditAction
 from core.errors import BrokenSeal
 from localslack.records import Channel
 from tests.bot.notifications.harness import says
@@ -49,3 +50,18 @@ def test_broken_seal_is_one_line_in_the_security_channel(office: Office, tmp_pat
     refused = [each for each in office.stores.audit.export() if each.event is AuditAction.APPROVE_REFUSED]
     assert {each.record for each in refused} == {request.chain}
     assert len(office.entries(request)) == 1
+
+
+def test_restored_store_is_one_line_in_the_security_channel(office: Office) -> None:
+    office.slack.workspace.add(Channel(id=SECURITY, name="security", members=(office.slack.backend.app.bot_user,)))
+    newest = office.entries(office.submit())[-1]
+    restored = RestoredBackup("kept.db", "5f" * 32, 1, newest, findings=2, login="ann", host="bastion")
+    entry = office.stores.audit.append(STORE, restored.as_draft())
+    office.deliver_all()
+    office.deliver_all()
+
+    (message,) = office.slack.messages(SECURITY)
+    assert f"was restored from a backup, as of <!date^{int(newest.at.timestamp())}^" in says(message)
+    assert "despite 2 findings" in says(message)
+    assert f"restored <!date^{int(entry.at.timestamp())}^" in says(message)
+    assert "`ann` on `bastion`" in says(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from importlib.metadata import version
@@ -105,6 +106,14 @@ def test_what_is_not_known_is_not_guessed(package: Path, head: str, project: str
     (package.parent / "pyproject.toml").write_text(f'[project]\nname = "{project}"\n')
     write_git(package, head)
     (package.parents[1] / "secret").write_text(COMMIT)
+
+    assert find_build(package).commit == UNKNOWN
+
+
+def test_pipe_in_the_place_of_a_file_keeps_nobody_waiting(package: Path) -> None:
+    head = write_git(package, COMMIT) / "HEAD"
+    head.unlink()
+    os.mkfifo(head)
 
     assert find_build(package).commit == UNKNOWN
 

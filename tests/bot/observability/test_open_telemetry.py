@@ -224,3 +224,12 @@ class TestSwitchingOn:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Basic%20c2VjcmV0LXdvcmQ,x-scope=team")
         known = set(secrets_of(Settings(), SlackSettings()))
         assert {"Basic%20c2VjcmV0LXdvcmQ", "Basic c2VjcmV0LXdvcmQ"} <= known
+
+    def test_header_without_a_name_is_not_quoted(
+        self, collector: OtlpReceiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "Bearer secret-word")
+        open_telemetry.try_export(5.0)
+        assert "secret-word" not in caplog.text
+        assert "Bearer secret-word" in secrets_of(Settings(), SlackSettings())

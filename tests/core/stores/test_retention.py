@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ from core.stores.base import PurgedStores
 from core.stores.commit import StoreSettings
 from core.stores.messages import MessageRef
 from core.stores.sqlite import SqliteStores
+from core.trace import in_trace
 from tests.builders import HOUR
 from tests.core.services.harness import ANN, BOB, DEPLOY, RITA, ChangingPolicy, invoke, request_id_of
 from tests.harness.directory import OfficeDirectory
@@ -64,6 +67,17 @@ def test_event_that_awaits_its_review_is_kept(stores: SqliteStores, clock: Froze
 
     assert stores.purge(clock.now()) == 0
     assert kept(stores) == (0, 1)
+
+
+def test_traces_of_what_an_older_version_delivered_go(stores: SqliteStores, clock: FrozenClock, tmp_path: Path) -> None:
+    requests = RequestService(stores, ChangingPolicy(), clock, directory=OfficeDirectory())
+    with in_trace(f"00-{'a' * 32}-{'b' * 16}-01"):
+        for person in (RITA, ANN):
+            requests.submit(person, "staging", HOUR, DEPLOY)
+    with closing(sqlite3.connect(tmp_path / "countersign.db", isolation_level=None)) as older:
+        older.execute("DELETE FROM outbox WHERE chain = (SELECT min(chain) FROM outbox)")
+        stores.purge(clock.now())
+        assert older.execute("SELECT count(*) FROM traces").fetchone() == (1,)
 
 
 def test_many_are_deleted_in_small_transactions(
