@@ -104,7 +104,7 @@ class TracedPort:
 
 
 class _TracedRefusals(TracedPort):
-    """The log of refused attempts: what it is told of belongs to the span in which the attempt was made."""
+    """The log of refused attempts: a refusal belongs to the span in which the attempt was made."""
 
     def note(self, draft: EntryDraft) -> None:
         """Note it, here and there."""

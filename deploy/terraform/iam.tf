@@ -52,7 +52,7 @@ resource "aws_iam_role_policy" "store" {
   policy = local.rights[each.key]
 }
 
-# The tables are encrypted with the module's key: whoever uses them needs it, through DynamoDB only.
+# The tables are encrypted with the module's key: each role that uses them needs the key, through DynamoDB only.
 data "aws_iam_policy_document" "key_use" {
   statement {
     sid       = "UseTheKeyOfTheTables"

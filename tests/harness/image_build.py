@@ -23,7 +23,7 @@ from tests.harness.wheel import PACKAGES, ROOT
 
 VERSION: Final = "9.8.7"
 COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
-"""What the image is told that it is."""
+"""The version and the commit that the image gets."""
 _PROGRAMS: Final = ("buildah", "mmdebstrap", "unshare", "setpriv", "chroot", "mount")
 _FILES: Final = (
     "Dockerfile",

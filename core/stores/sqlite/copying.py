@@ -97,7 +97,7 @@ def check_integrity(copy: Path, source: Path) -> None:
 
 
 def find_triggers(path: Path) -> tuple[str, ...]:
-    """The names of what the database would do by itself at a write. No version of Countersign has any."""
+    """The names of what the database would run at a write. No version of Countersign has any."""
     with mapped_errors(path), closing(_open(path)) as connection:
         return tuple(str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
 
