@@ -35,7 +35,7 @@ def store_restored(entry: AuditEntry) -> Message:
     details, as_of = entry.details, Restore.of(entry).as_of
     until = f"as of {moment(as_of)}" if as_of is not None else "with nothing in it"
     line = (
-        f":rewind: The store was restored from a backup, {until}. What was decided later is undone: "
+        f":leftwards_arrow_with_hook: The store was restored from a backup, {until}. What was decided later is undone: "
         "a denied request can be pending again, and a revoked device active."
     )
     findings, blocks = details.get("findings"), [mrkdwn(line)]

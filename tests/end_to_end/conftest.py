@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.slack import directory as slack_directory
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
     from core.stores.base import Stores
     from tests.harness.clock import FrozenClock
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A busy machine can hold up the local Slack for the second that a click waits for it.
+    monkeypatch.setattr(slack_directory, "ANSWER_TIMEOUT_SECONDS", 2.5)
 
 
 @pytest.fixture
