@@ -86,6 +86,7 @@ def list_access(store: str | None, person: str | None, profile: str | None, *, o
             and wanted_profile in (None, grant.profile)
             and (not overdue or lines.is_overdue(grant, now))
         ]
+    unread = sum(len(page.malformed) for page in pages)
     if as_json:
         for grant in found:
             click.echo(lines.write_grant(grant, now))
@@ -95,8 +96,12 @@ def list_access(store: str | None, person: str | None, profile: str | None, *, o
             ink.say(line)
         late = sum(lines.is_overdue(grant, now) for grant in found)
         ink.say(f"{count_of(len(found), 'live grant')}, {late} overdue")
+        if unread:
+            ink.say(
+                f"left out: {count_of(unread, 'grant')} that can't be read. Is COUNTERSIGN_AUDIT_KEY the bot's key?"
+            )
     # What can't be read may well be overdue. The log says which it is.
-    if overdue and (found or any(page.malformed for page in pages)):
+    if overdue and (found or unread):
         click.get_current_context().exit(_FOUND)
 
 

@@ -223,6 +223,15 @@ def test_grant_that_cannot_be_read_may_be_overdue(database: Path) -> None:
     assert run("list", "--overdue").exit_code == 1
 
 
+def test_list_says_what_another_key_leaves_out(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened_grant(database)
+    monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", "another-key-that-has-more-than-32-characters")
+    assert run("list").output.splitlines()[-2:] == [
+        "0 live grants, 0 overdue",
+        "left out: 1 grant that can't be read. Is COUNTERSIGN_AUDIT_KEY the bot's key?",
+    ]
+
+
 def test_reconcile_of_nothing_does_nothing(database: Path) -> None:
     result = run("reconcile", "--all")
     assert result.exit_code == 0, database
