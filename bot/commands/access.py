@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -91,18 +92,20 @@ def list_access(store: str | None, person: str | None, profile: str | None, *, o
         for grant in found:
             click.echo(lines.write_grant(grant, now))
     else:
-        ink = Ink.of_stdout()
-        for line in lines.describe_live(found, now, ink):
-            ink.say(line)
-        late = sum(lines.is_overdue(grant, now) for grant in found)
-        ink.say(f"{count_of(len(found), 'live grant')}, {late} overdue")
-        if unread:
-            ink.say(
-                f"left out: {count_of(unread, 'grant')} that can't be read. Is COUNTERSIGN_AUDIT_KEY the bot's key?"
-            )
+        _say_list(found, unread, now)
     # What can't be read may well be overdue. The log says which it is.
     if overdue and (found or unread):
         click.get_current_context().exit(_FOUND)
+
+
+def _say_list(found: Sequence[Grant], unread: int, now: datetime) -> None:
+    ink = Ink.of_stdout()
+    for line in lines.describe_live(found, now, ink):
+        ink.say(line)
+    late = sum(lines.is_overdue(grant, now) for grant in found)
+    ink.say(f"{count_of(len(found), 'live grant')}, {late} overdue")
+    if unread:
+        ink.say(f"left out: {count_of(unread, 'grant')} that can't be read. Is COUNTERSIGN_AUDIT_KEY the bot's key?")
 
 
 @access.command()
