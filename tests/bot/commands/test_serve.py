@@ -116,12 +116,14 @@ def test_interaction_in_flight_is_finished_when_the_signal_comes(
         answer = asked.result(PATIENCE)
     assert serving.wait() == 0, serving.log
 
-    # Slack may have been too slow for the second that a click waits; either way there is one answer, and it is true.
+    # Slack or the disk may have been too slow for the seconds that a click waits; there is one answer, and it is true.
     assert answer.failure is None
     assert answer.message is not None
+    said = str(answer.message.blocks)
     with closing(serving.open_stores()) as stores:
-        asked_for = "You requested" in str(answer.message.blocks)
-        assert len(list(stores.requests.iterate())) == int(asked_for)
+        found = len(list(stores.requests.iterate()))
+    # An answer that nothing is known yet is true of both.
+    assert "isn't recorded yet" in said or found == int("You requested" in said)
 
 
 def test_second_signal_ends_it_at_once(over_http: Serving, slack: LocalSlack) -> None:
