@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
-from localslack import limits
 from localslack.answer import Answer
 from localslack.api_request import ApiRequest
 from localslack.app_transport import Reply
@@ -25,11 +24,11 @@ _REFUSED = 400
 _BROKEN = 500
 
 
-def failure_of(reply: Reply) -> str | None:
+def failure_of(reply: Reply, timeout_seconds: float) -> str | None:
     """The failure that Slack shows, or None for an acknowledgement that came in time."""
     if reply.failure is not None:
         return reply.failure
-    if reply.seconds > limits.ACKNOWLEDGE_SECONDS:
+    if reply.seconds > timeout_seconds:
         return "operation_timeout"
     status = reply.status or _BROKEN
     if status >= _BROKEN:
@@ -42,10 +41,11 @@ class Acknowledgements:
     """Turns replies into Answers."""
 
     backend: Backend
+    timeout_seconds: float
 
     def plain(self, answer: Answer, reply: Reply) -> Answer:
         """A button, a shortcut, a closed view or an event: the body of the acknowledgement is ignored."""
-        failure = failure_of(reply)
+        failure = failure_of(reply, self.timeout_seconds)
         return replace(
             answer,
             status=reply.status,

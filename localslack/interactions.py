@@ -34,7 +34,11 @@ class Interactions:
     """
 
     def __init__(
-        self, backend: Backend, transport: Callable[[], AppTransport], options: Callable[[], AppTransport | None]
+        self,
+        backend: Backend,
+        transport: Callable[[], AppTransport],
+        options: Callable[[], AppTransport | None],
+        timeout_seconds: float,
     ) -> None:
         """`options` returns the way on which menus are filled, if the app has one."""
         self._backend = backend
@@ -42,7 +46,7 @@ class Interactions:
         self._options = options
         self._offered = OfferedOptions()
         self._payloads = Payloads(backend)
-        self._acknowledgements = Acknowledgements(backend)
+        self._acknowledgements = Acknowledgements(backend, timeout_seconds)
 
     def run_command(self, user: str, channel: str, command: str, text: str = "") -> Answer:
         """Type `/command text` in a channel. Raises NotOnScreen for a command that isn't in the manifest."""

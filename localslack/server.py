@@ -40,7 +40,8 @@ class LocalSlack:
 
     `clock` sets message times and the age of triggers. `manifest` is the app's, as read from manifest.yml; without it
     the app may do everything. `rate_limits` turns Slack's rate limits on. `timeout_seconds` is how long to wait for an
-    acknowledgement, in the machine's time. `routes` are served beside Slack's own. Raises OSError if `port` is taken.
+    acknowledgement, in the machine's time; without it, Slack's three seconds. `routes` are served beside Slack's own.
+    Raises OSError if `port` is taken.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class LocalSlack:
         manifest: dict[str, Any] | None = None,
         app: AppSettings | None = None,
         rate_limits: bool = False,
-        timeout_seconds: float = limits.ACKNOWLEDGE_SECONDS,
+        timeout_seconds: float | None = None,
         routes: Iterable[BaseRoute] = (),
         port: int = 0,
     ) -> None:
@@ -59,13 +60,13 @@ class LocalSlack:
         self._server = LoopbackServer(port)
         self.backend = Backend(clock or SystemClock(), installed, self._server.url)
         self.backend.limits.is_on = rate_limits
-        self.socket_mode = SocketMode(self.backend, timeout_seconds)
-        self._timeout_seconds = timeout_seconds
+        self._timeout_seconds = limits.ACKNOWLEDGE_SECONDS if timeout_seconds is None else timeout_seconds
+        self.socket_mode = SocketMode(self.backend, self._timeout_seconds)
         self._request_url: str | None = None
         self._options_url: str | None = None
         self._open_posts = OpenPosts()
 
-        interactions = Interactions(self.backend, self._transport, self._options_transport)
+        interactions = Interactions(self.backend, self._transport, self._options_transport, self._timeout_seconds)
         self.run_command = interactions.run_command
         self.shortcut = interactions.shortcut
         self.press = interactions.press

@@ -18,6 +18,7 @@ from tests.browser.page_problems import PageProblems
 from tests.browser.screens import Screens
 from tests.harness.aws import REGION, dynamodb_client
 from tests.harness.chromium import find_chromium
+from tests.harness.patience import be_patient
 from tests.harness.tables import make_tables
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
         yield browser
         browser.close()
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.slack import directory as slack_directory
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection
 from core.stores.sqlite import SqliteStores
 from tests.end_to_end.harness import Harness
 from tests.harness.aws import dynamodb_client
+from tests.harness.patience import be_patient
 from tests.harness.tables import make_tables
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A busy machine can hold up the local Slack for the second that a click waits for it.
-    monkeypatch.setattr(slack_directory, "ANSWER_TIMEOUT_SECONDS", 2.5)
+    be_patient(monkeypatch)
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
 from localslack.records import Channel, Person, SlackMessage, UserGroup, View
 from localslack.server import LocalSlack
+from tests.harness.patience import SLACK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +89,7 @@ break_glass:
 def new_slack(clock: FrozenClock) -> LocalSlack:
     """A local Slack with everybody in it."""
     manifest: dict[str, Any] = YAML(typ="safe").load(ROOT / "manifest.yml")
-    # A busy machine is not a broken one: no test here is about the three seconds.
-    slack = LocalSlack(clock, manifest=manifest, timeout_seconds=10.0)
+    slack = LocalSlack(clock, manifest=manifest, timeout_seconds=SLACK_SECONDS)
     everybody = (MIRA, JON, AIKO, SAM, GUEST, STRANGER, slack.backend.app.bot_user)
     slack.workspace.add(
         *(Person(id=each, name=each[2:].lower()) for each in (MIRA, JON, AIKO, SAM)),

@@ -9,7 +9,8 @@ import pyotp
 import pytest
 from slack_bolt import BoltRequest
 
-from bot.interactions.interaction import RECEIVED_AT, TRIGGER_SECONDS
+from bot.interactions import interaction
+from bot.interactions.interaction import RECEIVED_AT
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp, new_secret
 from bot.observability.metrics import Transport
@@ -316,7 +317,7 @@ def test_form_is_not_opened_after_its_trigger_has_died(harness: Harness) -> None
     payload = harness.slack.press(JON, harness.card(request), APPROVE).payload
     harness.modal(JON)
     opened = len(harness.slack.calls_of("views.open"))
-    late = {RECEIVED_AT: time.monotonic() - TRIGGER_SECONDS}
+    late = {RECEIVED_AT: time.monotonic() - interaction.TRIGGER_SECONDS}
     harness.bot.app.dispatch(BoltRequest(body=payload, mode="socket_mode", context=late))
 
     harness.slack.wait_until(lambda: "The form didn't open" in " ".join(map(text_of, harness.slack.ephemerals(JON))))

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.slack import directory as slack_directory
 from bot.views.request.card import APPROVE
 from core.audit.trail import AuditAction
 from core.request import RequestStatus
-from core.schedules import watched
 from playground.folder import Folder
 from playground.people import ACCESS, AIKO, INCIDENTS, JON, MIRA, SAM
 from playground.playground import open_playground
@@ -37,10 +35,7 @@ TO_HAND_OVER = timedelta(hours=8)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("dynamodb_local", marks=pytest.mark.engine)])
-def playground(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playground]:
-    # A busy machine may take its time, within Slack's three seconds.
-    monkeypatch.setattr(slack_directory, "ANSWER_TIMEOUT_SECONDS", 2.5)
-    monkeypatch.setattr(watched, "PATIENCE_SECONDS", 2.5)
+def playground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Playground]:
     url: str | None = None
     with ExitStack() as opened:
         if request.param == "dynamodb_local":

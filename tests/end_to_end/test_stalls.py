@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.interactions import decision_queue
 from bot.views.request.card import APPROVE, DENY
 from core.request import RequestStatus
 from core.stores.base import Stores
@@ -19,8 +20,9 @@ from tests.harness.clock import FrozenClock
 
 @contextmanager
 def a_stalled_store(path: Path) -> Iterator[None]:
-    """Somebody else's transaction keeps the database busy."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    """Somebody else's transaction keeps the database busy, and decisions have only a moment for it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decision_queue, "TIMEOUT_SECONDS", 0.5)
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -22,6 +22,7 @@ from core.stores.base import Stores
 from localslack.records import Channel, Person, UserGroup
 from localslack.server import LocalSlack
 from tests.end_to_end.harness import ACCESS, AIKO, JON, MIRA, PAIRS, POLICY, ROOT, SAM
+from tests.harness.patience import SLACK_SECONDS
 from tests.harness.policy_files import write_settled
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ PATIENCE: Final = 120.0
 def new_slack() -> LocalSlack:
     """A local Slack with the people and channels of the end-to-end policy."""
     manifest: dict[str, Any] = YAML(typ="safe").load(ROOT / "manifest.yml")
-    slack = LocalSlack(manifest=manifest, timeout_seconds=10.0)
+    slack = LocalSlack(manifest=manifest, timeout_seconds=SLACK_SECONDS)
     everybody = (MIRA, JON, AIKO, SAM, slack.backend.app.bot_user)
     slack.workspace.add(
         *(Person(id=each, name=each[2:].lower()) for each in (MIRA, JON, AIKO, SAM)),
