@@ -45,8 +45,9 @@ def test_acknowledgement_does_not_wait_for_slack(harness: Harness) -> None:
     press = harness.slack.press(JON, card, APPROVE)
     command = harness.access(MIRA, f"staging 2h {WHY}")
     opening = harness.slack.press(JON, card, DENY)
+    home = harness.slack.open_home(JON)
 
-    assert [each.failure for each in (press, command, opening)] == [None, None, None]
+    assert [each.failure for each in (press, command, opening, home)] == [None] * 4
     assert harness.status(request) is RequestStatus.APPROVED
     assert len(list(harness.stores.requests.iterate())) == 2
     harness.slack.faults.clear()

@@ -12,6 +12,9 @@ from bot.interactions.decision_queue import TIMEOUT_SECONDS, Decided, DecisionQu
 from bot.interactions.fair_executor import LaneBounds
 from bot.interactions.lanes import BOUNDS, Lanes
 from bot.observability.metrics import AnswerKind, Lane
+from bot.slack.directory import ANSWER_TIMEOUT_SECONDS
+from core.schedules.watched import PATIENCE_SECONDS
+from localslack.limits import ACKNOWLEDGE_SECONDS
 
 
 def some_lanes(workers: int = 2, max_total: int = 3) -> Lanes:
@@ -42,6 +45,12 @@ def never(outcome: str) -> None:
 def long_ago() -> float:
     """A click whose patience is used up already, so that no test has to wait."""
     return time.monotonic() - TIMEOUT_SECONDS
+
+
+def test_limits_of_a_click_end_before_slacks_three_seconds() -> None:
+    # Questions to Slack and to schedules are asked within the decision's time, and leave some for the store.
+    assert ANSWER_TIMEOUT_SECONDS < TIMEOUT_SECONDS < ACKNOWLEDGE_SECONDS
+    assert PATIENCE_SECONDS < TIMEOUT_SECONDS
 
 
 def test_outcome_known_in_time_is_the_answer(queue: DecisionQueue) -> None:
