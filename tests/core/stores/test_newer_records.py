@@ -25,7 +25,7 @@ from tests.core.stores.harness import KEYRING
 from tests.harness.directory import OfficeDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from core.record import AccessRecord
     from tests.core.stores.harness import StoreHarness
@@ -48,16 +48,23 @@ def _submit(harness: StoreHarness, clock: FrozenClock, needs: int = NEWER) -> Re
     return harness.stores.requests.create(request, draft)
 
 
-def _declare(harness: StoreHarness, clock: FrozenClock) -> BreakGlassEvent:
-    """ANN's event, with a grant, as a newer version declares it."""
+def _as_newer(event: BreakGlassEvent) -> Sequence[GrantWrite]:
+    return [GrantWrite(each.grant.replace(needs=NEWER), each.entry) for each in grants_of_event(event)]
+
+
+def _declare(
+    harness: StoreHarness,
+    clock: FrozenClock,
+    grant: Callable[[BreakGlassEvent], Sequence[GrantWrite]] = _as_newer,
+) -> BreakGlassEvent:
+    """ANN's event, with a grant or what else `grant` makes of it, as a newer version declares it."""
     event = BreakGlassEvent.invoke(
         invoker=ANN.id, profile=PROFILE, reason_code=ReasonCode.INCIDENT, justification=OUTAGE, rule="on-call",
         now=clock.now(), rights=(RIGHT,),
     ).replace(needs=NEWER)  # fmt: skip
     details = {"rights": [RIGHT.model_dump(mode="json")]}
     draft = EntryDraft.of(event, AuditAction.BREAK_GLASS_INVOKED, ANN.id, details)  # type: ignore[arg-type]
-    grants = [GrantWrite(each.grant.replace(needs=NEWER), each.entry) for each in grants_of_event(event)]
-    return harness.stores.break_glass.create(event, draft, grants=grants)
+    return harness.stores.break_glass.create(event, draft, grants=grant(event))
 
 
 def _newer(harness: StoreHarness, clock: FrozenClock) -> set[str]:
@@ -123,6 +130,13 @@ def test_newer_emergency_is_ended_with_its_access(harness: StoreHarness, clock: 
     grants = GrantService(harness.stores, ChangingPolicy(), clock, directory=OfficeDirectory({}))
     assert [each.status for each in grants.end(event.chain, ANN)] == [GrantStatus.ENDING]
     assert harness.stores.break_glass.get(EventId(event.id)).status is EventStatus.CLOSED
+
+
+def test_newer_emergency_is_not_held_against_its_grants(harness: StoreHarness, clock: FrozenClock) -> None:
+    # Under rules to come, it may give nothing yet, or give it for another person.
+    without = _declare(harness, clock, lambda _: [])
+    other = _declare(harness, clock, lambda event: grants_of_event(event.replace(invoker=BOB.id)))
+    assert _newer(harness, clock) == {without.chain, other.chain}
 
 
 def test_needs_that_somebody_else_wrote_are_found(harness: StoreHarness, clock: FrozenClock) -> None:
