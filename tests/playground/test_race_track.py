@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.interactions import decision_queue
 from localslack.refusals import NotOnScreen
 from playground.people import APPROVERS
 from playground.playground import load_manifest
@@ -27,6 +28,14 @@ def test_each_race_has_one_decision_and_a_second_who_knows() -> None:
     assert set(tally["wins"]) == set(APPROVERS)
     assert tally["findings"] == []
     assert tally["entries"] > 2 * RACES
+
+
+def test_race_on_a_slow_store_is_counted_once_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision_queue, "TIMEOUT_SECONDS", 0.0)
+    tally = RaceTrack(load_manifest(), lambda _: None).run(RACES)
+
+    assert tally["once"] == tally["learnt"] == RACES
+    assert tally["undecided"] == 0
 
 
 @pytest.mark.parametrize("count", [0, MAX_RACES + 1])
