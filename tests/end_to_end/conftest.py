@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from tests.harness.clock import FrozenClock
 
 
-@pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    be_patient(monkeypatch)
+# Of a module, so that a bot that serves a whole module has it too.
+@pytest.fixture(scope="module", autouse=True)
+def _patience() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        be_patient(patch)
+        yield
 
 
 @pytest.fixture
